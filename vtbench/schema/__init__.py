@@ -1,0 +1,1 @@
+"""Frozen types without I/O: studies, runs, records, published figures."""

@@ -1,0 +1,148 @@
+"""One training run: everything that decides what comes out of it.
+
+Fields marked `identity=False` (worker counts, logging cadence) cannot change the result and are left out of the run's
+id.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from vtbench.schema.base import Frozen, Resolution
+
+SCHEMA_VERSION = 1
+IDENTITY_VERSION = 1
+"""Raise this when the same config starts to mean another training: old results are then never reused."""
+
+
+def irrelevant(default: Any) -> Any:
+    """Declare a field that cannot change a run's result: it is left out of the run's id."""
+    return Field(default=default, json_schema_extra={"identity": False})
+
+
+class Component(BaseModel):
+    """A registered component and its options, written flat: `{name: vibetoken, pos_embed: grid}`.
+
+    The options are checked against the component's own `Config` when a study is expanded; a resolved component holds
+    them all, defaults included.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options without the name."""
+        return dict(self.model_extra or {})
+
+
+class MixingConfig(Frozen):
+    """Which sizes a training step sees; all of a step's images share one input and one target size.
+
+    `inputs` and `targets` give each resolution a weight (weights need not sum to 1); `targets: null` reconstructs at
+    the input's size. `independent` draws the target apart from the input; otherwise the target's table must be null.
+    """
+
+    inputs: dict[Resolution, PositiveFloat]
+    targets: dict[Resolution, PositiveFloat] | None = None
+    horizontal_flip: bool = True
+
+
+class OptimizerConfig(Frozen):
+    """AdamW, or Muon for the blocks' matrices with AdamW for all other parameters."""
+
+    name: Literal["adamw", "muon"] = "adamw"
+    learning_rate: PositiveFloat = 1e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: NonNegativeFloat = 1e-4
+    muon_learning_rate: PositiveFloat = 0.02
+    muon_momentum: NonNegativeFloat = 0.95
+
+
+class ScheduleConfig(Frozen):
+    """Linear warm-up, then a cosine from 1 to `final_factor` times the learning rate."""
+
+    warmup_steps: NonNegativeInt = 0
+    final_factor: NonNegativeFloat = 0.1
+
+
+class EmaConfig(Frozen):
+    """Exponential moving average of the weights with the ramp (1 + step) / (10 + step)."""
+
+    decay: NonNegativeFloat = 0.999
+
+
+class NumTokensRange(Frozen):
+    """Latent lengths drawn uniformly, one a step, both ends included."""
+
+    min: PositiveInt
+    max: PositiveInt
+
+
+class TrainConfig(Frozen):
+    """The loop: how many steps of what size, with which optimiser."""
+
+    steps: PositiveInt
+    batch_size: PositiveInt
+    num_tokens: NumTokensRange | None = None
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    ema: EmaConfig | None = EmaConfig()
+    grad_clip: PositiveFloat | None = 1.0
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    compile: bool = False
+    checkpoint_every: PositiveInt = irrelevant(200)
+    log_every: PositiveInt = irrelevant(20)
+    num_workers: NonNegativeInt = irrelevant(0)
+
+
+class PerceptualConfig(Frozen):
+    """A distance between features: `effnet_lite0` (installs as a package), `lpips` or `convnext_s` (need a file each)."""
+
+    name: str = "effnet_lite0"
+    weight: PositiveFloat = 1.0
+
+
+class GanConfig(Frozen):
+    """Hinge GAN with LeCam regularisation (Tseng et al. 2021) that begins at `start_step`."""
+
+    weight: PositiveFloat = 0.1
+    start_step: NonNegativeInt
+    discriminator_factor: PositiveFloat = 0.5
+    lecam_weight: NonNegativeFloat = 0.001
+    lecam_decay: NonNegativeFloat = 0.999
+    base_channels: PositiveInt = 64
+    num_layers: PositiveInt = 3
+    learning_rate: PositiveFloat = 1e-4
+
+
+class LossConfig(Frozen):
+    """Weights of the tokenizer's losses."""
+
+    mse: NonNegativeFloat = 1.0
+    quantizer: NonNegativeFloat = 1.0
+    perceptual: tuple[PerceptualConfig, ...] = ()
+    gan: GanConfig | None = None
+
+
+class RunConfig(Frozen):
+    """All that training depends on, except the seed."""
+
+    tokenizer: Component
+    data: Component
+    mixing: MixingConfig
+    losses: LossConfig = LossConfig()
+    train: TrainConfig
+
+
+class RunSpec(Frozen):
+    """A run to be made: a fully resolved config, a seed, and the ids of the runs it needs first."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    config: RunConfig
+    seed: int
+    needs: tuple[str, ...] = ()

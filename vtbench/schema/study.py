@@ -1,0 +1,116 @@
+"""A study: one question, its arms, and the plan that answers it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field, PositiveInt
+
+from vtbench.schema.base import Frozen, Resolution
+from vtbench.schema.run import SCHEMA_VERSION, RunSpec
+
+
+class EvaluateConfig(Frozen):
+    """Where and on how much a trained tokenizer is measured.
+
+    Every metric is measured at each resolution; `num_tokens: [null]` means the model's full length. The evaluation is
+    no part of a run's id: changing it never trains again.
+    """
+
+    resolutions: tuple[Resolution, ...]
+    num_tokens: tuple[PositiveInt | None, ...] = (None,)
+    num_samples: PositiveInt
+    batch_size: PositiveInt = 16
+    num_pictures: PositiveInt = 8
+    """How many images of the picture grids each run keeps."""
+    throughput_repeats: PositiveInt = 5
+
+
+class Arm(Frozen):
+    """One answer to the question: a title and the values that set it apart, by config path."""
+
+    name: str
+    title: str
+    set: dict[str, Any]
+
+
+class ResourceConfig(Frozen):
+    """What one run of a profile needs of a machine; used by `plan` and by launchers."""
+
+    device: str = "cpu"
+    num_gpus: int = 0
+    peak_flops: float | None = None
+    """Peak of one device in FLOP/s at the training precision, for the estimate of hours."""
+    utilisation: float = 0.4
+    """Share of the peak that training is assumed to reach."""
+
+
+class Profile(Frozen):
+    """A scale at which the question can be asked: `tiny`, `gpu` or `paper`."""
+
+    name: str
+    note: str
+    cost: str
+    set: dict[str, Any] = Field(default_factory=dict)
+    seeds: tuple[int, ...] | None = None
+    resources: ResourceConfig = ResourceConfig()
+
+
+class Study(Frozen):
+    """A study file, checked; `base` and the arms' values are still unresolved."""
+
+    name: str
+    path: str
+    question: str
+    source: str
+    expected: str
+    base: dict[str, Any]
+    arms: tuple[Arm, ...]
+    axes: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    seeds: tuple[int, ...] = (0,)
+    metrics: tuple[str, ...]
+    profiles: tuple[Profile, ...]
+    reference_arm: str
+    published: tuple[str, ...] = ()
+    """Names of files in `baselines/` whose figures the report shows beside its own."""
+
+
+class Cell(Frozen):
+    """One point of a study: an arm at some axis values and one seed, and the run that answers it."""
+
+    arm: str
+    coordinates: dict[str, Any]
+    seed: int
+    run_id: str
+
+
+class ArmFacts(Frozen):
+    """What an arm costs, counted before anything runs: the ground for comparing arms fairly."""
+
+    arm: str
+    coordinates: dict[str, Any]
+    num_parameters: int
+    training_flops: float
+    """Forward and backward of all steps, 2 x multiply-accumulate, attention included."""
+    images_seen: int
+    steps: int
+    num_tokens: str
+
+
+class StudyPlan(Frozen):
+    """A study at one profile, resolved: what will run and what will be measured."""
+
+    schema_version: int = SCHEMA_VERSION
+    study: Study
+    profile: Profile
+    seeds: tuple[int, ...]
+    metrics: tuple[str, ...]
+    evaluate: EvaluateConfig
+    cells: tuple[Cell, ...]
+    runs: dict[str, RunSpec]
+    facts: tuple[ArmFacts, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """`study@profile`: the folder under `<root>/studies/`."""
+        return f"{self.study.name}@{self.profile.name}"
