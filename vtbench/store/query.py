@@ -1,0 +1,203 @@
+"""Reading the store: records, logs, progress, plans, and all values of a study as one tidy table."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas
+from pydantic import BaseModel, ValidationError
+
+from vtbench.errors import StoreError
+from vtbench.schema.record import MetricValue, RunRecord
+from vtbench.schema.run import SCHEMA_VERSION
+from vtbench.schema.study import Cell, StudyPlan
+from vtbench.store.files import read_json, read_lines, write_atomic
+from vtbench.store.layout import Store
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a running stage is; `rate` in steps a second, `time` in seconds since the epoch."""
+
+    stage: str
+    step: int
+    total: int
+    rate: float | None
+    pid: int
+    time: float
+
+    def to_json(self) -> str:
+        """Return the JSON that `load_progress` reads."""
+        return json.dumps(asdict(self))
+
+
+def load_record(store: Store, run_id: str) -> RunRecord | None:
+    """Return the record of a run, or None if it has none.
+
+    Raises:
+        StoreError: the file is broken or was written by a newer version of this package.
+    """
+    path = store.record_path(run_id)
+    return load_versioned(path, RunRecord) if path.exists() else None
+
+
+def load_records(store: Store, plan: StudyPlan) -> dict[str, RunRecord]:
+    """Return the records of a plan's runs by run id; runs without a record are left out."""
+    found = {run_id: load_record(store, run_id) for run_id in plan.runs}
+    return {run_id: record for run_id, record in found.items() if record is not None}
+
+
+def load_plan(store: Store, plan_id: str) -> StudyPlan:
+    """Return the plan called `<study>@<profile>`.
+
+    Raises:
+        StoreError: there is no such plan, or its file is broken or of a newer version.
+    """
+    path = store.plan_path(plan_id)
+    if not path.exists():
+        known = sorted(other.parent.name for other in (store.root / "studies").glob("*/plan.json"))
+        raise StoreError(
+            f"{store.root} holds no plan '{plan_id}'; it has {', '.join(known) or 'none yet'}. `python -m vtbench run`"
+            " makes one."
+        )
+    return load_versioned(path, StudyPlan)
+
+
+def save_plan(store: Store, plan: StudyPlan) -> None:
+    """Write the plan under its id, replacing an earlier one."""
+    write_atomic(store.plan_path(plan.id), dump(plan))
+
+
+def load_log(store: Store, run_id: str) -> pandas.DataFrame:
+    """Return the training log: a row a line, a column a value, `step` first; empty if nothing is logged yet.
+
+    Raises:
+        StoreError: a line that is not the last one is broken; the message names it.
+    """
+    path = store.log_path(run_id)
+    rows = [parse_log_line(path, number, line) for number, line in enumerate(read_lines(path), start=1)]
+    return pandas.DataFrame(rows) if rows else pandas.DataFrame({"step": pandas.Series(dtype="int64")})
+
+
+def parse_log_line(path: Path, number: int, line: str) -> dict[str, Any]:
+    """Return one line of a training log; a `StoreError` names `path` and line `number` if it is not one."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise StoreError(f"{path}:{number}: not JSON ({error.msg}). Delete this line or run with --fresh.") from error
+    if not isinstance(row, dict) or "step" not in row:
+        raise StoreError(f"{path}:{number}: a line of a training log needs 'step'. Delete it or run with --fresh.")
+    return row
+
+
+def load_progress(store: Store, run_id: str) -> Progress | None:
+    """Return how far a run is, or None if it has never told.
+
+    Raises:
+        StoreError: the file is broken.
+    """
+    path = store.progress_path(run_id)
+    if not path.exists():
+        return None
+    try:
+        return Progress(**read_json(path))
+    except TypeError as error:
+        raise StoreError(f"{path}: not a progress file ({error}). Delete it.") from error
+
+
+def rows(plan: StudyPlan, records: Mapping[str, RunRecord]) -> pandas.DataFrame:
+    """Return the values of a study as a tidy table, one row for each cell and value.
+
+    Only values that the plan asks for are in it: runs are shared, and another study may have measured a run at other
+    points. Of several measurements of the same thing the one on the plan's number of samples counts, then the newest
+    version of the metric, then the one stored last.
+
+    Args:
+        plan: the study.
+        records: run id -> record; missing ones are allowed.
+
+    Returns:
+        Columns `arm`, one for each axis, `seed`, `run_id`, `status`, `metric`, `resolution`, `num_tokens`, `value`,
+        `num_samples`, `protocol`. A cell without values is one row whose `value` is NaN; without a record its `status`
+        is `missing`.
+    """
+    axes = list(plan.study.axes)
+    columns = ["arm", *axes, "seed", "run_id", "status", "metric", "resolution", "num_tokens", "value", "num_samples"]
+    table: list[dict[str, Any]] = []
+    for cell in plan.cells:
+        record = records.get(cell.run_id)
+        head = _head(cell, axes, record)
+        values = _wanted(plan, record.metrics) if record is not None else []
+        table.extend({**head, **_value(value)} for value in values)
+        if not values:
+            table.append({**head, "metric": None, "value": math.nan})
+    return pandas.DataFrame(table, columns=[*columns, "protocol"])
+
+
+def dump(model: BaseModel) -> str:
+    """Return indented JSON of a schema type; numbers that are not finite stay what they are."""
+    return json.dumps(model.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+
+
+def _head(cell: Cell, axes: list[str], record: RunRecord | None) -> dict[str, Any]:
+    status = record.status if record is not None else "missing"
+    coordinates = {axis: cell.coordinates.get(axis) for axis in axes}
+    return {"arm": cell.arm, **coordinates, "seed": cell.seed, "run_id": cell.run_id, "status": status}
+
+
+def _value(value: MetricValue) -> dict[str, Any]:
+    return {
+        "metric": value.name,
+        "resolution": value.params.get("resolution"),
+        "num_tokens": value.params.get("num_tokens"),
+        "value": value.value,
+        "num_samples": value.num_samples,
+        "protocol": value.protocol,
+    }
+
+
+def _wanted(plan: StudyPlan, values: tuple[MetricValue, ...]) -> list[MetricValue]:
+    """Return one value for each metric and point that the plan asks for."""
+    evaluate = plan.evaluate
+    best: dict[str, tuple[tuple[bool, int, int], MetricValue]] = {}
+    for order, value in enumerate(values):
+        params = value.params
+        if "resolution" in params and params["resolution"] not in evaluate.resolutions:
+            continue
+        if "num_tokens" in params and params["num_tokens"] not in evaluate.num_tokens:
+            continue
+        point = json.dumps([value.name, sorted(params.items())])
+        rank = (value.num_samples == evaluate.num_samples, value.metric_version, order)
+        if point not in best or rank > best[point][0]:
+            best[point] = (rank, value)
+    return [value for _, value in best.values()]
+
+
+def load_versioned(path: Path, model: type[Model]) -> Model:
+    """Return the `model` that the JSON file `path` holds.
+
+    Raises:
+        StoreError: the file is broken, is not of this shape, or has a newer `schema_version`.
+    """
+    raw = read_json(path)
+    version = raw.get("schema_version") if isinstance(raw, dict) else None
+    if not isinstance(version, int):
+        raise StoreError(f"{path}: no schema_version, so not a file of this store. Delete it or run with --fresh.")
+    if version > SCHEMA_VERSION:
+        raise StoreError(
+            f"{path} has version {version}; this vtbench reads versions up to {SCHEMA_VERSION}."
+            " Update vtbench to the one that wrote it."
+        )
+    try:
+        return model.model_validate_json(json.dumps(raw))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "the file"
+        raise StoreError(f"{path}: {place}: {first['msg']}. Delete the file to have it made again.") from error

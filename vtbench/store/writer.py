@@ -1,0 +1,127 @@
+"""The one writer of a run's folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from types import TracebackType
+from typing import Any
+
+from vtbench.errors import StoreError
+from vtbench.schema.record import MetricValue, Provenance, RunRecord, StageRecord
+from vtbench.schema.run import RunSpec
+from vtbench.store.files import append_line, read_lines, write_atomic
+from vtbench.store.layout import Store
+from vtbench.store.lock import RunLock
+from vtbench.store.query import Progress, dump, load_record, parse_log_line
+
+
+class RunWriter:
+    """Holds a run's lock while the block lasts, and writes the run's files so that `kill -9` never breaks them.
+
+    A new record starts as `running`. An existing one is loaded as it is, and its status is the caller's to set; it
+    keeps its provenance if one of its stages is done (that code made the result), and gets the new one otherwise.
+
+    Args:
+        store: where to.
+        spec: the run.
+        provenance: which code and machine write it.
+
+    Raises:
+        RunLockedError: another live process writes this run (on entering, or later if this one was taken for dead).
+        StoreError: the existing record is broken or belongs to another run.
+    """
+
+    def __init__(self, store: Store, spec: RunSpec, provenance: Provenance) -> None:
+        self._store = store
+        self._spec = spec
+        self._provenance = provenance
+        self._lock = RunLock(store.lock_path(spec.run_id))
+        self._record: RunRecord | None = None
+
+    def __enter__(self) -> RunWriter:
+        self._lock.acquire()
+        try:
+            self._open()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is not None and issubclass(kind, KeyboardInterrupt):
+                self.update(status="interrupted")
+        finally:
+            self._lock.release()
+
+    def _open(self) -> None:
+        """Load or create the record, and write the spec."""
+        run_id = self._spec.run_id
+        found = load_record(self._store, run_id)
+        if found is None:
+            write_atomic(self._store.spec_path(run_id), dump(self._spec))
+            self._write(RunRecord(spec=self._spec, status="running", provenance=self._provenance))
+            return
+        if found.spec.run_id != run_id:
+            raise StoreError(
+                f"{self._store.record_path(run_id)} is the record of run {found.spec.run_id}, not of {run_id}."
+                " Delete that folder, or run with --fresh."
+            )
+        self._record = found
+        if not any(stage.status == "done" for stage in found.stages):
+            self.update(provenance=self._provenance)
+
+    @property
+    def record(self) -> RunRecord:
+        """The record as it stands on disk.
+
+        Raises:
+            RuntimeError: the writer has not been entered.
+        """
+        if self._record is None:
+            raise RuntimeError("a RunWriter is used in a `with` block")
+        return self._record
+
+    def update(self, **fields: Any) -> None:
+        """Replace fields of the record, on disk at once."""
+        self._write(RunRecord.model_validate({**dict(self.record), **fields}))
+
+    def set_stage(self, stage: StageRecord) -> None:
+        """Put `stage` in the place of the stage of that name, or at the end."""
+        stages = {old.name: old for old in self.record.stages} | {stage.name: stage}
+        self.update(stages=tuple(stages.values()))
+
+    def add_metrics(self, values: list[MetricValue]) -> None:
+        """Add measurements; one with a key that is there already replaces the old one."""
+        merged = {old.key: old for old in self.record.metrics} | {value.key: value for value in values}
+        self.update(metrics=tuple(merged.values()))
+
+    def log(self, step: int, values: dict[str, float]) -> None:
+        """Append one line to the training log."""
+        self._lock.check()
+        append_line(self._store.log_path(self._spec.run_id), json.dumps({"step": step, **values}))
+
+    def truncate_log(self, step: int) -> None:
+        """Drop all lines after `step`, and a torn last one: what a resumed run is about to log again."""
+        self._lock.check()
+        path = self._store.log_path(self._spec.run_id)
+        if not path.exists():
+            return
+        lines = read_lines(path)
+        kept = [line for number, line in enumerate(lines, 1) if parse_log_line(path, number, line)["step"] <= step]
+        write_atomic(path, "".join(f"{line}\n" for line in kept))
+
+    def progress(self, stage: str, step: int, total: int, rate: float | None = None) -> None:
+        """Tell other processes how far `stage` is; cheap enough to be called several times a second."""
+        self._lock.check()
+        progress = Progress(stage=stage, step=step, total=total, rate=rate, pid=os.getpid(), time=time.time())
+        write_atomic(self._store.progress_path(self._spec.run_id), progress.to_json(), sync=False)
+
+    def _write(self, record: RunRecord) -> None:
+        self._lock.check()
+        write_atomic(self._store.record_path(self._spec.run_id), dump(record))
+        self._record = record
