@@ -1,0 +1,1 @@
+"""Models: tokenizers stand on quantizers, decoders and losses, and those on `nn`."""

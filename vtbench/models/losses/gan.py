@@ -1,0 +1,48 @@
+"""Adversarial losses: hinge (Lim and Ye 2017) and LeCam regularisation (Tseng et al. 2021, arXiv:2104.03310)."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def hinge_discriminator(real: Float[Tensor, "*real"], fake: Float[Tensor, "*fake"]) -> Float[Tensor, ""]:
+    """Return `mean max(0, 1 - real) + mean max(0, 1 + fake)`; VibeToken multiplies it by 0.5."""
+    return F.relu(1 - real.float()).mean() + F.relu(1 + fake.float()).mean()
+
+
+def hinge_generator(fake: Float[Tensor, "*batch"]) -> Float[Tensor, ""]:
+    """Return `-mean fake`."""
+    return -fake.float().mean()
+
+
+class LeCam(nn.Module):
+    """Keeps the discriminator's outputs near their own moving averages, crosswise, rectified as in the authors' code.
+
+    The regulariser is taken of each output; TiTok's code, from which VibeToken's descends, uses the batch's mean.
+    The averages start at 0. They are buffers, so that a resumed run goes on with them.
+
+    Args:
+        decay: of the averages.
+    """
+
+    real: Tensor
+    fake: Tensor
+
+    def __init__(self, decay: float = 0.999) -> None:
+        super().__init__()
+        self.decay = decay
+        self.register_buffer("real", torch.zeros(()))
+        self.register_buffer("fake", torch.zeros(()))
+
+    def forward(self, real: Float[Tensor, "*real"], fake: Float[Tensor, "*fake"]) -> Float[Tensor, ""]:
+        """Return the regulariser against the averages so far; `update` comes after it."""
+        return F.relu(real.float() - self.fake).square().mean() + F.relu(self.real - fake.float()).square().mean()
+
+    @torch.no_grad()
+    def update(self, real: Float[Tensor, "*real"], fake: Float[Tensor, "*fake"]) -> None:
+        """Move the averages towards this batch's means."""
+        self.real.lerp_(real.float().mean(), 1 - self.decay)
+        self.fake.lerp_(fake.float().mean(), 1 - self.decay)

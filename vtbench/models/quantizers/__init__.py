@@ -1,0 +1,1 @@
+"""Quantizers: continuous latents -> codes."""

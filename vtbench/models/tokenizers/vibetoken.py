@@ -1,0 +1,214 @@
+"""VibeToken: a one-dimensional tokenizer for images of any resolution.
+
+Patel et al., "VibeToken: Scaling 1D Image Tokenizers and Autoregressive Models for Dynamic Resolution Generations"
+(arXiv 2604.24885); official code SonyResearch/VibeToken, commit 28b695b. Four pieces make the resolution free:
+dynamic grid positions, adaptive patch embedding, adaptive decoder resolution, and a dynamic number of latents; the
+codes come from multi-codebook vector quantisation.
+
+Where the paper's slides and the official code differ, the slides' way is the default:
+
+| | default (slides) | option (official code) |
+|---|---|---|
+| reading the position grid | plain bilinear resize | `pos_grid_sampling: official` |
+| kernel of a smaller patch | bilinear resize | `patch_embed: pinv` |
+| asking for L latents | exactly L, one L a step, no padding | `official: true` gives L + 1 |
+| sizes that the patch does not tile | refused | `official: true` leaves out the remainder |
+| encoder patch in training | drawn by the lattice rule | `official: true` draws the base from {16, 32} |
+
+The ablation's fixed-patch arms (`patch_embed: fixed`) use one patch size in encoder and decoder; each token then
+decodes to its own patch and no blur follows.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+from pydantic import PositiveFloat, PositiveInt, model_validator
+from torch import Tensor
+
+from vtbench.errors import ResolutionError
+from vtbench.models.decoders.mask_token import MaskTokenDecoder
+from vtbench.models.nn.latent_encoder import LatentEncoder
+from vtbench.models.nn.patch_embed import AdaptivePatchEmbed, FixedPatchEmbed
+from vtbench.models.nn.pos_embed import Sampling
+from vtbench.models.nn.positions import PosEmbed, PositionsConfig
+from vtbench.models.nn.resizable_blur import BlurInit, ResizableBlur
+from vtbench.models.nn.transformer import SIZES, TransformerConfig, WeightInit
+from vtbench.models.quantizers.mvq import CodebookInit, MultiCodebookQuantizer
+from vtbench.models.quantizers.output import QuantizerOutput
+from vtbench.models.tokenizers.base import Geometry, Size, Tokenizer
+from vtbench.models.tokenizers.patch_rule import PatchRule, nearest_tiling, official_encoder_patch
+from vtbench.schema.base import Frozen
+
+SizeName = Literal["tiny", "small", "base", "large"]
+
+
+class VibeTokenConfig(Frozen):
+    """Options of `VibeToken`; the defaults are the published Small-Small with dynamic grid and adaptive patches."""
+
+    encoder: SizeName | TransformerConfig = "small"
+    decoder: SizeName | TransformerConfig = "small"
+    num_latent_tokens: PositiveInt = 256
+    latent_width: PositiveInt = 256
+    num_codebooks: PositiveInt = 8
+    codebook_size: PositiveInt = 4096
+    codebook_init: CodebookInit = "uniform"
+    revive_after: PositiveInt | None = None
+    weight_init: WeightInit = "trunc_normal"
+    pos_embed: PosEmbed = "grid"
+    pos_grid_size: PositiveInt = 32
+    pos_grid_sampling: Sampling = "resize"
+    rope_base: PositiveFloat = 100.0
+    init_std: PositiveFloat | None = None
+    """Standard deviation of initial positions, latents and mask token; null means width ** -0.5."""
+    patch_embed: Literal["fixed", "bilinear", "pinv"] = "bilinear"
+    patch_size: PositiveInt = 16
+    """Patch of the fixed embedding, in pixels."""
+    kernel_size: PositiveInt = 32
+    """Base kernel of the adaptive embedding, and side of the pixels that one decoder token becomes."""
+    patch_sizes: tuple[PositiveInt, ...] = (8, 12, 16, 32)
+    min_patches: PositiveInt = 256
+    max_patches: PositiveInt = 1024
+    blur_init: BlurInit = "delta"
+    blur_kernel_size: PositiveInt = 9
+    official: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> VibeTokenConfig:
+        if self.latent_width % self.num_codebooks:
+            raise ValueError(f"latent_width {self.latent_width} is no multiple of num_codebooks {self.num_codebooks}")
+        if self.blur_kernel_size % 2 == 0:
+            raise ValueError(f"blur_kernel_size must be odd, got {self.blur_kernel_size}")
+        if list(self.patch_sizes) != sorted(set(self.patch_sizes)):
+            raise ValueError(f"patch_sizes must ascend, got {list(self.patch_sizes)}")
+        if self.min_patches > self.max_patches:
+            raise ValueError(f"min_patches {self.min_patches} is above max_patches {self.max_patches}")
+        for part, size in (("encoder", self.encoder), ("decoder", self.decoder)):
+            transformer = SIZES[size] if isinstance(size, str) else size
+            unit = 4 * transformer.num_heads if self.pos_embed.startswith("rope") else transformer.num_heads
+            if transformer.width % unit:
+                raise ValueError(f"the {part}'s width {transformer.width} must be a multiple of {unit}")
+        return self
+
+
+class VibeToken(Tokenizer):
+    """The tokenizer; see the module for what it is and where it deviates."""
+
+    Config: ClassVar[type[Frozen]] = VibeTokenConfig
+
+    def __init__(self, config: VibeTokenConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.max_num_tokens = config.num_latent_tokens
+        self.adaptive = config.patch_embed != "fixed"
+        self.rule = PatchRule(
+            sizes=config.patch_sizes,
+            min_patches=config.min_patches,
+            max_patches=config.max_patches,
+            floor=config.official,
+        )
+        encoder, decoder = (SIZES[s] if isinstance(s, str) else s for s in (config.encoder, config.decoder))
+        positions = PositionsConfig(
+            kind=config.pos_embed,
+            grid_size=config.pos_grid_size,
+            grid_sampling=config.pos_grid_sampling,
+            rope_base=config.rope_base,
+            init_std=config.init_std,
+        )
+        patch_embed: FixedPatchEmbed | AdaptivePatchEmbed
+        if config.patch_embed == "fixed":
+            patch_embed = FixedPatchEmbed(encoder.width, config.patch_size)
+        else:
+            patch_embed = AdaptivePatchEmbed(encoder.width, config.kernel_size, config.patch_embed, config.weight_init)
+        length, width = config.num_latent_tokens, config.latent_width
+        self.encoder = LatentEncoder(encoder, patch_embed, positions, length, width, config.weight_init)
+        self.quantizer = MultiCodebookQuantizer(
+            config.latent_width,
+            config.num_codebooks,
+            config.codebook_size,
+            init=config.codebook_init,
+            revive_after=config.revive_after,
+        )
+        self.decoder = MaskTokenDecoder(
+            decoder,
+            positions,
+            length,
+            width,
+            pixels=config.kernel_size if self.adaptive else config.patch_size,
+            blur=ResizableBlur(config.blur_kernel_size, config.blur_init) if self.adaptive else None,
+            weight_init=config.weight_init,
+        )
+
+    def _length(self, num_tokens: int | None) -> int:
+        """Return how many latents a request for `num_tokens` makes."""
+        if num_tokens is None:
+            return self.max_num_tokens
+        length = min(num_tokens + 1, self.max_num_tokens) if self.config.official else num_tokens
+        if not 1 <= length <= self.max_num_tokens:
+            raise ResolutionError(f"{num_tokens} latent tokens asked for; this model has 1 to {self.max_num_tokens}")
+        return length
+
+    def _patch(self, size: Size, asked: Size | None) -> Size:
+        """Return the patch that cuts an image of `size`, checked."""
+        if not self.adaptive:
+            side = self.config.patch_size
+            if size[0] % side or size[1] % side:
+                raise ResolutionError(
+                    f"patches of {side} pixels do not tile {size[0]}x{size[1]};"
+                    f" the nearest size that they do is {nearest_tiling(size, side)}"
+                )
+            return (side, side)
+        if asked is None:
+            side = self.rule.choose(*size)
+            return (side, side)
+        if not self.config.official and (size[0] % asked[0] or size[1] % asked[1]):
+            raise ResolutionError(f"patches of {asked[0]}x{asked[1]} pixels do not tile {size[0]}x{size[1]}")
+        return asked
+
+    def check(self, size: Size, num_tokens: int | None = None) -> None:
+        """Raise a `ResolutionError` if images of `size` or this number of tokens cannot be handled."""
+        self._length(num_tokens)
+        patch = self._patch(size, None)
+        lattice = (size[0] // patch[0], size[1] // patch[1])
+        if self.config.pos_embed == "learned" and max(lattice) > self.config.pos_grid_size:
+            raise ResolutionError(
+                f"learned positions reach {self.config.pos_grid_size} patches a side; {size[0]}x{size[1]} in patches of"
+                f" {patch[0]} pixels has {max(lattice)}. Raise tokenizer.pos_grid_size."
+            )
+
+    def draw_geometry(
+        self, rng: np.random.Generator, input_size: Size, target_size: Size, num_tokens: int | None
+    ) -> Geometry:
+        """Draw encoder and decoder patches, each for its own size, by the rule for training."""
+        if not self.adaptive:
+            return Geometry(num_tokens=num_tokens)
+        if self.config.official:
+            encoder = official_encoder_patch(rng, *input_size, self.config.kernel_size)
+        else:
+            encoder = self.rule.draw(rng, *input_size)
+        decoder = self.rule.draw(rng, *target_size)
+        return Geometry(num_tokens=num_tokens, encoder_patch=(encoder, encoder), decoder_patch=(decoder, decoder))
+
+    def encode(
+        self, images: Float[Tensor, "batch 3 height width"], geometry: Geometry = Geometry()
+    ) -> Float[Tensor, "batch tokens channels"]:
+        """Return `geometry.num_tokens` latents (all by default), before quantisation."""
+        patch = self._patch((images.shape[2], images.shape[3]), geometry.encoder_patch)
+        return self.encoder(images, patch, self._length(geometry.num_tokens))
+
+    def quantize(self, latents: Float[Tensor, "batch tokens channels"]) -> QuantizerOutput:
+        """Return the quantised latents, codes and loss."""
+        return self.quantizer(latents)
+
+    def lookup(self, indices: Int[Tensor, "batch num_codebooks tokens"]) -> Float[Tensor, "batch tokens channels"]:
+        """Return the quantised latents that codes stand for."""
+        return self.quantizer.lookup(indices)
+
+    def decode(
+        self, z_q: Float[Tensor, "batch tokens channels"], size: Size, geometry: Geometry = Geometry()
+    ) -> Float[Tensor, "batch 3 height width"]:
+        """Return images of `size`, not clamped; a larger size than the encoder saw is super-resolution."""
+        patch = self._patch(size, geometry.decoder_patch)
+        return self.decoder(z_q, (size[0] // patch[0], size[1] // patch[1]), size)
