@@ -1,0 +1,238 @@
+"""What a tokenizer costs: counted arithmetic and parameters, measured speed and memory.
+
+Encoding, quantising and decoding are counted apart, for one image, with the geometry that the tokenizer chooses at
+inference. A training step is estimated as `TRAINING_FACTOR` forward passes of the tokenizer alone; the networks of its
+losses are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from vtbench.cost.flops import FlopCount, count_flops, on_meta
+from vtbench.cost.memory import peak_memory_bytes, reset_peak_memory
+from vtbench.cost.throughput import Throughput, measure
+from vtbench.cost.tracing import meta_autocast
+from vtbench.models.tokenizers.base import Geometry, Size, Tokenizer
+from vtbench.schema.record import MetricValue, protocol_fingerprint
+
+TRAINING_FACTOR = 3
+"""Forward and backward over forward: the backward pass does each product twice, for inputs and for weights."""
+
+Point = dict[str, str | int | float | None]
+"""Where a value was taken: resolution and number of tokens."""
+Protocol = dict[str, str | int]
+"""How a value was taken, before it becomes a fingerprint."""
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenizerCost:
+    """Cost of one image at one size and length."""
+
+    encode: FlopCount
+    quantize: FlopCount
+    decode: FlopCount
+    num_parameters: int
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of encoding, quantising and decoding."""
+        return self.encode.macs + self.quantize.macs + self.decode.macs
+
+    @property
+    def gflops(self) -> float:
+        """The same in 10^9 FLOPs under the convention `full`."""
+        return (self.encode.flops + self.quantize.flops + self.decode.flops) / 1e9
+
+
+def count_tokenizer(model: Tokenizer, size: Size, num_tokens: int | None = None) -> TokenizerCost:
+    """Count one image, for a model on any device; one built under `torch.device("meta")` needs no memory.
+
+    Args:
+        model: not touched.
+        size: height and width of input and output, in pixels.
+        num_tokens: length; None means the model's full length.
+
+    Raises:
+        ResolutionError: the model cannot handle this size or length.
+        CostError: an operation of the model cannot be counted.
+    """
+    model.check(size, num_tokens)
+    twin = on_meta(model).eval()
+    geometry = Geometry(num_tokens=num_tokens)
+    images = torch.empty(1, 3, *size, device="meta")
+    with torch.no_grad(), meta_autocast():
+        latents = twin.encode(images, geometry)
+        z_q = twin.quantize(latents).z_q
+    return TokenizerCost(
+        encode=count_flops(_Encode(twin, geometry), images),
+        quantize=count_flops(_Quantize(twin), latents),
+        decode=count_flops(_Decode(twin, size, geometry), z_q),
+        num_parameters=num_parameters(model),
+    )
+
+
+def num_parameters(model: nn.Module) -> int:
+    """Return the number of parameters, frozen ones and codebooks included, shared ones once."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def training_flops(forward_flops: float, images_seen: int) -> float:
+    """Estimate the FLOPs of training on `images_seen` images whose forward pass takes `forward_flops` each."""
+    return TRAINING_FACTOR * forward_flops * images_seen
+
+
+def measure_tokenizer(
+    model: Tokenizer,
+    images: Float[Tensor, "batch 3 height width"],
+    *,
+    checkpoint: str,
+    num_tokens: Sequence[int | None] = (None,),
+    repeats: int = 5,
+    warmup: int = 1,
+) -> list[MetricValue]:
+    """Return a tokenizer's cost at the images' size, one set of values for each length.
+
+    `gflops` and `num_parameters` are exact. `images_per_second_encode` (images to codes), `images_per_second_decode`
+    (codes to images; both with the slowest and fastest repeat as interval) and `peak_memory_bytes` (of both, at this
+    batch size) depend on the machine and are marked so.
+
+    Args:
+        model: measured in evaluation mode on the device it is on; its mode is put back.
+        images: one batch in [0, 1].
+        checkpoint: which weights of the run these are; stored with the values.
+        num_tokens: lengths; None means the model's full length.
+        repeats: how often each speed is measured.
+        warmup: calls before that.
+
+    Raises:
+        ResolutionError: the model cannot handle this size or a length.
+        CostError: an operation of the model cannot be counted.
+    """
+    size = (images.shape[2], images.shape[3])
+    values = [_value("num_parameters", float(num_parameters(model)), {}, {"counts": "parameters"}, checkpoint)]
+    for length in num_tokens:
+        point: Point = {"resolution": f"{size[0]}x{size[1]}", "num_tokens": length}
+        cost = count_tokenizer(model, size, length)
+        counted: Protocol = {"counts": "encode, quantize, decode", "convention": "full", "tool": cost.encode.tool}
+        values.append(_value("gflops", cost.gflops, point | {"convention": "full"}, counted, checkpoint))
+        values += _measured(model, images, length, point, checkpoint, repeats, warmup)
+    return values
+
+
+def _measured(
+    model: Tokenizer,
+    images: Tensor,
+    length: int | None,
+    point: Point,
+    checkpoint: str,
+    repeats: int,
+    warmup: int,
+) -> list[MetricValue]:
+    device = next(model.parameters()).device
+    images = images.to(device)
+    size, batch = (images.shape[2], images.shape[3]), images.shape[0]
+    geometry = Geometry(num_tokens=length)
+    how: Protocol = {"batch_size": batch, "repeats": repeats, "warmup": warmup, "machine": _machine(device)}
+    with _evaluating(model):
+        reset_peak_memory(device)
+        codes = model.tokenize(images, geometry)
+        model.detokenize(codes, size, geometry)
+        peak = peak_memory_bytes(device)
+        encode = measure(lambda: model.tokenize(images, geometry), batch, repeats, warmup, device)
+        decode = measure(lambda: model.detokenize(codes, size, geometry), batch, repeats, warmup, device)
+    memory: Protocol = {**how, "counts": "allocated" if device.type == "cuda" else "resident set of the process"}
+    return [
+        _speed("images_per_second_encode", encode, point, how, checkpoint, batch),
+        _speed("images_per_second_decode", decode, point, how, checkpoint, batch),
+        _value("peak_memory_bytes", float(peak), point, memory, checkpoint, batch, deterministic=False),
+    ]
+
+
+def _speed(
+    name: str,
+    speed: Throughput,
+    point: Point,
+    protocol: Protocol,
+    checkpoint: str,
+    batch: int,
+) -> MetricValue:
+    value = _value(name, speed.images_per_second, point, protocol, checkpoint, batch, deterministic=False)
+    return value.model_copy(update={"interval": speed.spread})
+
+
+def _value(
+    name: str,
+    value: float,
+    point: Point,
+    protocol: Protocol,
+    checkpoint: str,
+    num_samples: int = 1,
+    deterministic: bool = True,
+) -> MetricValue:
+    return MetricValue(
+        name=name,
+        metric_version=_VERSION,
+        value=value,
+        num_samples=num_samples,
+        params=point,
+        protocol=protocol_fingerprint(dict(protocol)),
+        checkpoint=checkpoint,
+        deterministic=deterministic,
+    )
+
+
+def _machine(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, {torch.get_num_threads()} threads"
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        model.train(training)
+
+
+class _Encode(nn.Module):
+    def __init__(self, tokenizer: Tokenizer, geometry: Geometry) -> None:
+        super().__init__()
+        self.tokenizer, self.geometry = tokenizer, geometry
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.tokenizer.encode(images, self.geometry)
+
+
+class _Quantize(nn.Module):
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+
+    def forward(self, latents: Tensor) -> tuple[Tensor, ...]:
+        output = self.tokenizer.quantize(latents)
+        # Everything that is computed must be returned, or the tracer drops it, and it refuses what depends on no input.
+        anchor = 0 * latents.sum()
+        results = (output.z_q, output.indices, output.loss, *output.stats.values())
+        return tuple(result + anchor for result in results)
+
+
+class _Decode(nn.Module):
+    def __init__(self, tokenizer: Tokenizer, size: Size, geometry: Geometry) -> None:
+        super().__init__()
+        self.tokenizer, self.size, self.geometry = tokenizer, size, geometry
+
+    def forward(self, z_q: Tensor) -> Tensor:
+        return self.tokenizer.decode(z_q, self.size, self.geometry)
