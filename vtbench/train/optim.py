@@ -1,0 +1,93 @@
+"""Optimisers and what each of them updates.
+
+Weight decay acts on the weights of linear and convolution layers alone: not on vectors, embeddings, tokens or
+codebooks (official VibeToken code). Muon (Jordan et al. 2024), where chosen, updates the matrices inside transformer
+blocks, and AdamW the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from vtbench.models.nn.transformer import Block
+from vtbench.schema.run import OptimizerConfig
+
+
+class Optimizers:
+    """One or two optimisers that step together under one schedule."""
+
+    def __init__(self, optimizers: Iterable[torch.optim.Optimizer]) -> None:
+        self.members = list(optimizers)
+        self._peaks = [[group["lr"] for group in member.param_groups] for member in self.members]
+
+    def set_factor(self, factor: float) -> None:
+        """Set every group's learning rate to `factor` times its peak."""
+        for member, peaks in zip(self.members, self._peaks, strict=True):
+            for group, peak in zip(member.param_groups, peaks, strict=True):
+                group["lr"] = peak * factor
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for member in self.members:
+            member.zero_grad(set_to_none=True)
+
+    def step(self, scaler: torch.amp.GradScaler) -> None:
+        """Step every member; with fp16, the scaler leaves out steps whose gradients overflowed."""
+        for member in self.members:
+            scaler.step(member)
+
+    def unscale(self, scaler: torch.amp.GradScaler) -> None:
+        """Bring gradients back to their true size, for clipping."""
+        for member in self.members:
+            scaler.unscale_(member)
+
+    def state_dict(self) -> list[dict]:
+        """Return each member's state."""
+        return [member.state_dict() for member in self.members]
+
+    def load_state_dict(self, state: list[dict]) -> None:
+        """Restore each member's state."""
+        for member, part in zip(self.members, state, strict=True):
+            member.load_state_dict(part)
+
+
+def _decayed(model: nn.Module) -> set[int]:
+    layers = (module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d))
+    return {id(layer.weight) for layer in layers}
+
+
+def _block_matrices(model: nn.Module) -> set[int]:
+    blocks = (module for module in model.modules() if isinstance(module, Block))
+    return {id(p) for block in blocks for p in block.parameters() if p.ndim == 2}
+
+
+def build_optimizers(model: nn.Module, config: OptimizerConfig) -> Optimizers:
+    """Return the optimisers of `model`'s trainable parameters; each parameter is in exactly one group."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    matrices = _block_matrices(model) if config.name == "muon" else set()
+    rest = [p for p in parameters if id(p) not in matrices]
+    decayed = _decayed(model)
+
+    def group(members: list[Tensor], weight_decay: float) -> dict:
+        return {"params": members, "weight_decay": weight_decay}
+
+    groups = [
+        group([p for p in rest if id(p) in decayed], config.weight_decay),
+        group([p for p in rest if id(p) not in decayed], 0.0),
+    ]
+    members: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW([g for g in groups if g["params"]], lr=config.learning_rate, betas=config.betas)
+    ]
+    if config.name == "muon":
+        members.append(
+            torch.optim.Muon(
+                [p for p in parameters if id(p) in matrices],
+                lr=config.muon_learning_rate,
+                momentum=config.muon_momentum,
+                weight_decay=config.weight_decay,
+            )
+        )
+    return Optimizers(members)
