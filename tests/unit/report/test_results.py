@@ -1,0 +1,64 @@
+import pytest
+
+from vtbench.errors import StoreError
+from vtbench.report.gather import load
+from vtbench.report.results import RUN, Point, Results
+
+
+@pytest.fixture(scope="module")
+def results(full_report):
+    return Results(load(full_report))
+
+
+def test_rows_points_and_the_main_metric(results):
+    assert [row.label for row in results.rows] == [
+        "RoPE",
+        "Learnable RoPE",
+        "Dynamic grid",
+        "Dynamic grid + adaptive patch",
+    ]
+    assert results.points == [Point("32x32", None), Point("48x48", None), Point("96x96", None)]
+    assert results.main_metric == "rfd_effnet"
+    assert results.training_sizes == {"32x32", "48x48"}
+    assert results.points_of("num_parameters") == [RUN]
+    assert results.num_samples("psnr") == [384]
+
+
+def test_values_are_scaled_and_the_gain_is_a_difference(results):
+    row, point = results.rows[0], results.points[0]
+    assert results.by_seed(row, "num_parameters", RUN)[0] == pytest.approx(1.044096)
+    psnr, gain = results.by_seed(row, "psnr", point), results.by_seed(row, "psnr_gain", point)
+    assert gain == {seed: pytest.approx(value - 11.6) for seed, value in psnr.items()}
+    assert list(gain) == [0, 1, 2]
+
+
+def test_the_reference_is_found_at_the_same_axis_values(results):
+    assert results.reference_of(results.rows[2]) is results.rows[0]
+    assert results.reference_title == "RoPE"
+
+
+def test_values_of_two_protocols_are_refused_and_both_are_named(full_report):
+    data = load(full_report)
+    values = list(data.values)
+    last = max(index for index, value in enumerate(values) if value.metric == "psnr")
+    values[last] = values[last].model_copy(update={"protocol": "ba9876543210"})
+    with pytest.raises(StoreError, match=r"PSNR at 96×96 .*0123456789ab.*ba9876543210.* cannot stand in one column"):
+        Results(data.model_copy(update={"values": tuple(values)}))
+
+
+def test_points_are_named_by_size_and_length():
+    assert Point("32x48", None).label == "32×48"
+    assert Point("32x48", 8).label == "32×48, L=8"
+    assert Point("16x64", None).side == 32.0
+
+
+def test_axis_values_are_part_of_a_rows_name(full_report):
+    data = load(full_report)
+    cells = tuple(
+        cell.model_copy(update={"coordinates": {"train.steps": 100 * (1 + cell.seed % 2)}, "seed": 0})
+        for cell in data.plan.cells
+        if cell.seed < 2
+    )
+    rows = Results(data.model_copy(update={"plan": data.plan.model_copy(update={"cells": cells})})).rows
+    assert [row.label for row in rows[:2]] == ["RoPE, steps=100", "RoPE, steps=200"]
+    assert [row.arm_index for row in rows[:4]] == [0, 0, 1, 1]

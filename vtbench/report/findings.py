@@ -1,0 +1,121 @@
+"""What came out, in words computed from the values; nothing is claimed that its interval does not support."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vtbench.report.metrics import PSNR_GAIN, display, number
+from vtbench.report.results import RUN, Point, Results, Row
+from vtbench.report.statistics import paired_difference
+from vtbench.report.tables import difference_text, sample_warnings, spread_text
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The paragraph `what came out`: an introduction, one line a point, and closing remarks."""
+
+    introduction: str
+    points: tuple[tuple[str, str], ...]
+    remarks: tuple[str, ...]
+
+
+def findings(results: Results) -> Findings:
+    """Return what came out of a study."""
+    metric = results.main_metric
+    shown = display(metric)
+    seeds, counts = results.plan.seeds, results.num_samples(metric)
+    better = {True: "lower is better", False: "higher is better", None: "no direction is better"}[shown.lower_is_better]
+    images = f" on {' or '.join(f'{count:,}' for count in counts)} images" if counts else ""
+    over = f"{len(seeds)} seeds (mean ± standard deviation)" if len(seeds) > 1 else "one seed"
+    introduction = f"Arms in the order of {shown.label}, {better}, measured{images} with {over}:"
+    points = tuple((_place(results, point), _point(results, metric, point)) for point in results.points_of(metric))
+    remarks = [_statement_rule(results), *sample_warnings(results, metric), *_gain(results), *_missing(results)]
+    return Findings(introduction, points, tuple(remarks))
+
+
+def _place(results: Results, point: Point) -> str:
+    if point == RUN:
+        return "Whole run"
+    return f"{point.label} ({'a training size' if point.resolution in results.training_sizes else 'not trained at'})"
+
+
+def _point(results: Results, metric: str, point: Point) -> str:
+    """Return the arms in order at one point, and which differences to the reference arm may be claimed."""
+    spreads = {row.label: results.spread(row, metric, point) for row in results.rows}
+    sign = -1 if display(metric).lower_is_better is False else 1
+    ranked = sorted(
+        ((found.mean * sign, row) for row in results.rows if (found := spreads[row.label]) is not None),
+        key=lambda item: item[0],
+    )
+    order = ", ".join(f"{row.label} {spread_text(spreads[row.label], len(row.runs))}" for _, row in ranked)
+    parts = [f"{order}." if order else "No value."]
+    missing = [label for label, found in spreads.items() if found is None]
+    if missing:
+        parts.append(f"Missing: {', '.join(missing)}.")
+    if len(results.plan.seeds) > 1 and order:
+        parts.append(_claims(results, metric, point))
+    return " ".join(filter(None, parts))
+
+
+def _claims(results: Results, metric: str, point: Point) -> str:
+    lower_is_better = display(metric).lower_is_better
+    claimed, open_ = [], []
+    for row, other in _compared(results):
+        found = paired_difference(results.by_seed(row, metric, point), results.by_seed(other, metric, point))
+        if found is None:
+            continue
+        if not found.claimed:
+            open_.append(row.label)
+            continue
+        verdict = "" if lower_is_better is None else ", better" if (found.mean < 0) == lower_is_better else ", worse"
+        claimed.append(f"{row.label} {difference_text(found).replace('*', '')}{verdict}")
+    reference = results.reference_title
+    parts = [f"Against {reference}, the interval excludes 0 for {'; '.join(claimed)}."] if claimed else []
+    if open_:
+        parts.append(f"No difference to {reference} can be claimed for {', '.join(open_)}.")
+    return " ".join(parts)
+
+
+def _compared(results: Results) -> list[tuple[Row, Row]]:
+    """Return each row with the reference arm's row at the same axis values."""
+    pairs = [(row, results.reference_of(row)) for row in results.rows]
+    return [(row, reference) for row, reference in pairs if reference is not None and reference is not row]
+
+
+def _statement_rule(results: Results) -> str:
+    if len(results.plan.seeds) == 1:
+        return "One seed: no statement about differences."
+    return (
+        "A difference is claimed only where the 95 % t-interval of the difference to the reference arm, paired by seed,"
+        " excludes 0; intervals are not corrected for the number of comparisons."
+    )
+
+
+def _gain(results: Results) -> list[str]:
+    """Return the least gain in PSNR over the mean image, at trained and at other sizes."""
+    if PSNR_GAIN not in results.metrics:
+        return []
+    parts = []
+    for trained, where in ((True, "at sizes trained at"), (False, "at other sizes")):
+        found = [
+            (gain.mean, row.label, point.label)
+            for row in results.rows
+            for point in results.points_of(PSNR_GAIN)
+            if (point.resolution in results.training_sizes) == trained
+            and (gain := results.spread(row, PSNR_GAIN, point)) is not None
+        ]
+        if found:
+            gain_db, label, place = min(found)
+            parts.append(f"{number(gain_db)} dB {where} ({label}, {place})")
+    return [f"The least gain in PSNR over the mean image is {' and '.join(parts)}."] if parts else []
+
+
+def _missing(results: Results) -> list[str]:
+    """Return a sentence that names the cells whose run is not done."""
+    cells = [
+        f"{row.label}, seed {seed} ({results.run_info[run_id].status})"
+        for row in results.rows
+        for seed, run_id in row.runs.items()
+        if results.run_info[run_id].status != "done"
+    ]
+    return [f"Not done: {'; '.join(cells)}."] if cells else []

@@ -1,0 +1,219 @@
+"""First half of a report: everything it needs, copied out of the store into a folder that can be committed.
+
+`data.json` holds the plan, the values, the training curves (thinned) and where everything came from; `samples/` holds
+the picture strips. The second half, `render`, reads nothing else of the study, so that a committed report can be
+rendered again without the store.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pandas
+
+from vtbench.errors import StoreError
+from vtbench.schema.base import Frozen
+from vtbench.schema.record import Provenance, RunError, RunRecord
+from vtbench.schema.study import Cell, StudyPlan
+from vtbench.store import query
+from vtbench.store.files import write_atomic
+from vtbench.store.layout import Store
+
+DATA_VERSION = 1
+DATA_FILE = "data.json"
+SAMPLES_FOLDER = "samples"
+MAX_CURVE_POINTS = 200
+ORIGINAL, RECONSTRUCTION = "original", "reconstruction"
+
+
+class ReportValue(Frozen):
+    """One value of one run; which cells of the plan it belongs to, the run's id says."""
+
+    run_id: str
+    metric: str
+    resolution: str | None
+    num_tokens: int | None
+    value: float
+    num_samples: int
+    protocol: str
+
+
+class ReportRun(Frozen):
+    """What became of a run; `status` is `missing` if it has no record."""
+
+    run_id: str
+    status: str
+    seconds: float = 0.0
+    provenance: Provenance | None = None
+    error: RunError | None = None
+
+
+class Curve(Frozen):
+    """A run's training log, averaged over blocks of lines; a value that was not logged in a block is None."""
+
+    run_id: str
+    steps: tuple[int, ...]
+    values: dict[str, tuple[float | None, ...]]
+
+
+class Strip(Frozen):
+    """A PNG with `num_pictures` images side by side, each of exactly `resolution`; `run_id` made it."""
+
+    file: str
+    kind: str
+    run_id: str
+    resolution: str
+    num_tokens: int | None
+
+
+class ReportData(Frozen):
+    """All that a report is made of, except the picture strips and the published figures."""
+
+    schema_version: int = DATA_VERSION
+    plan: StudyPlan
+    runs: tuple[ReportRun, ...]
+    values: tuple[ReportValue, ...]
+    curves: tuple[Curve, ...]
+    strips: tuple[Strip, ...]
+
+
+def gather(store: Store, plan_id: str, out_dir: Path) -> ReportData:
+    """Write `data.json` and `samples/` of a study into `out_dir`, replacing earlier ones.
+
+    Raises:
+        StoreError: there is no such plan, or a file of the store is broken.
+    """
+    plan = query.load_plan(store, plan_id)
+    records = query.load_records(store, plan)
+    strips, files = _strips(store, plan)
+    data = ReportData(
+        plan=plan,
+        runs=tuple(_run(run_id, records.get(run_id)) for run_id in plan.runs),
+        values=_values(plan, records),
+        curves=tuple(
+            curve for run_id in plan.runs if (curve := _curve(run_id, query.load_log(store, run_id))) is not None
+        ),
+        strips=strips,
+    )
+    _replace_samples(out_dir / SAMPLES_FOLDER, files)
+    write_atomic(out_dir / DATA_FILE, _layout(data))
+    return data
+
+
+def load(out_dir: Path) -> ReportData:
+    """Return what `gather` wrote into `out_dir`.
+
+    Raises:
+        StoreError: there is no `data.json`, or it is broken or of a newer version.
+    """
+    path = out_dir / DATA_FILE
+    if not path.exists():
+        raise StoreError(f"{out_dir} holds no report: {DATA_FILE} is missing. `python -m vtbench report` makes one.")
+    return query.load_versioned(path, ReportData)
+
+
+def first_cells(plan: StudyPlan) -> list[Cell]:
+    """Return the cell of the first seed of each arm and axis value, in the plan's order."""
+    first: dict[str, Cell] = {}
+    for cell in plan.cells:
+        first.setdefault(json.dumps([cell.arm, cell.coordinates], sort_keys=True), cell)
+    return list(first.values())
+
+
+def _run(run_id: str, record: RunRecord | None) -> ReportRun:
+    if record is None:
+        return ReportRun(run_id=run_id, status="missing")
+    return ReportRun(
+        run_id=run_id,
+        status=record.status,
+        seconds=round(sum(stage.seconds for stage in record.stages), 1),
+        provenance=record.provenance,
+        error=record.error,
+    )
+
+
+def _values(plan: StudyPlan, records: Mapping[str, RunRecord]) -> tuple[ReportValue, ...]:
+    """Return the plan's finite values, each run's once even if several cells share it."""
+    table = query.rows(plan, records).drop_duplicates(["run_id", "metric", "resolution", "num_tokens"])
+    return tuple(
+        ReportValue(
+            run_id=row["run_id"],
+            metric=row["metric"],
+            resolution=None if pandas.isna(row["resolution"]) else str(row["resolution"]),
+            num_tokens=None if pandas.isna(row["num_tokens"]) else int(row["num_tokens"]),
+            value=float(row["value"]),
+            num_samples=int(row["num_samples"]),
+            protocol=row["protocol"],
+        )
+        for row in table.to_dict("records")
+        if math.isfinite(row["value"])
+    )
+
+
+def _curve(run_id: str, log: pandas.DataFrame) -> Curve | None:
+    """Return the log as at most `MAX_CURVE_POINTS` means over blocks of lines, each at its block's last step."""
+    if log.empty:
+        return None
+    log = log.sort_values("step", kind="stable")
+    names = [name for name in log.select_dtypes("number").columns if name != "step"]
+    count = min(len(log), MAX_CURVE_POINTS)
+    edges = [round(index * len(log) / count) for index in range(count + 1)]
+    blocks = [log.iloc[begin:end] for begin, end in pairwise(edges)]
+    return Curve(
+        run_id=run_id,
+        steps=tuple(int(block["step"].iloc[-1]) for block in blocks),
+        values={str(name): tuple(_short(block[name].mean()) for block in blocks) for name in names},
+    )
+
+
+def _short(number: float) -> float | None:
+    """Return a number with the digits that a plot can show."""
+    return float(f"{number:.6g}") if math.isfinite(number) else None
+
+
+def _strips(store: Store, plan: StudyPlan) -> tuple[tuple[Strip, ...], dict[str, Path]]:
+    """Return the strips of each arm's first seed (the originals once) and the files to copy, by their new name."""
+    strips: dict[str, Strip] = {}
+    files: dict[str, Path] = {}
+    for cell in first_cells(plan):
+        for resolution in plan.evaluate.resolutions:
+            for num_tokens in plan.evaluate.num_tokens:
+                point = f"{resolution}_L{num_tokens or 'full'}"
+                for kind in (ORIGINAL, RECONSTRUCTION):
+                    source = store.samples_dir(cell.run_id) / f"{point}_{kind}.png"
+                    name = f"{point}_{kind}.png" if kind == ORIGINAL else f"{point}_{kind}_{cell.run_id}.png"
+                    if name in strips or not source.exists():
+                        continue
+                    file = f"{SAMPLES_FOLDER}/{name}"
+                    strips[name] = Strip(
+                        file=file, kind=kind, run_id=cell.run_id, resolution=resolution, num_tokens=num_tokens
+                    )
+                    files[name] = source
+    return tuple(strips.values()), files
+
+
+def _replace_samples(folder: Path, files: Mapping[str, Path]) -> None:
+    for name, source in files.items():
+        write_atomic(folder / name, source.read_bytes(), sync=False)
+    for old in folder.glob("*.png"):
+        if old.name not in files:
+            old.unlink()
+
+
+def _layout(data: ReportData) -> str:
+    """Return JSON with one line for each item of the long lists, so that a diff of two reports can be read."""
+    raw: dict[str, Any] = data.model_dump(mode="json")
+    parts = []
+    for key, value in raw.items():
+        if isinstance(value, list):
+            items = ",\n".join(f"  {json.dumps(item, ensure_ascii=False)}" for item in value)
+            parts.append(f' "{key}": [\n{items}\n ]' if value else f' "{key}": []')
+        else:
+            indented = json.dumps(value, indent=1, ensure_ascii=False).replace("\n", "\n ")
+            parts.append(f' "{key}": {indented}')
+    return "{\n" + ",\n".join(parts) + "\n}\n"

@@ -1,0 +1,96 @@
+"""How metrics are shown: titles, units, directions, smallest sample sizes.
+
+The metrics' own classes hold the same facts, but they import torch, which reading results never needs. A metric that is
+not listed here is shown under its id.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class MetricDisplay:
+    """How one metric is shown.
+
+    Attributes:
+        title: display name without the unit.
+        unit: unit after scaling, or empty.
+        lower_is_better: direction; None where neither is better.
+        min_samples: fewest images for which the value means something.
+        scale: stored values are divided by it.
+        is_distance: whether it is a distance between sets of images, which a small sample biases upward.
+    """
+
+    title: str
+    unit: str = ""
+    lower_is_better: bool | None = None
+    min_samples: int = 1
+    scale: float = 1.0
+    is_distance: bool = False
+
+    @property
+    def label(self) -> str:
+        """Title and unit."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    @property
+    def heading(self) -> str:
+        """Title, unit and an arrow that says which way is better."""
+        arrow = {True: " ↓", False: " ↑", None: ""}[self.lower_is_better]
+        return self.label + arrow
+
+
+NUM_PARAMETERS, GFLOPS = "num_parameters", "gflops"
+PSNR, PSNR_MEAN_IMAGE, PSNR_GAIN = "psnr", "psnr_mean_image", "psnr_gain"
+
+_DISPLAYS = {
+    NUM_PARAMETERS: MetricDisplay("Parameters", "M", scale=1e6),
+    GFLOPS: MetricDisplay("GFLOPs (full)", lower_is_better=True),
+    "gflops_as_published": MetricDisplay("GFLOPs (as published)", lower_is_better=True),
+    "rfid": MetricDisplay("rFID", lower_is_better=True, min_samples=2048, is_distance=True),
+    "rfd_effnet": MetricDisplay("rFD (EfficientNet-Lite0)", lower_is_better=True, min_samples=2048, is_distance=True),
+    PSNR: MetricDisplay("PSNR", "dB", lower_is_better=False),
+    PSNR_GAIN: MetricDisplay("PSNR gain over the mean image", "dB", lower_is_better=False),
+    PSNR_MEAN_IMAGE: MetricDisplay("PSNR of the mean image", "dB", lower_is_better=False),
+    "ssim": MetricDisplay("SSIM", lower_is_better=False),
+    "mae": MetricDisplay("MAE", "pixels in [0, 1]", lower_is_better=True),
+    "images_per_second_encode": MetricDisplay("Encode", "images/s", lower_is_better=False),
+    "images_per_second_decode": MetricDisplay("Decode", "images/s", lower_is_better=False),
+    "peak_memory_bytes": MetricDisplay("Peak memory", "MiB", lower_is_better=True, scale=2**20),
+}
+
+ORDER = tuple(_DISPLAYS)
+"""Order of columns; metrics that are not listed come before the costs of `COST`, by name."""
+
+COST = ("images_per_second_encode", "images_per_second_decode", "peak_memory_bytes")
+
+
+def display(metric: str) -> MetricDisplay:
+    """Return how to show a metric; an unknown one is shown under its id, without unit or direction."""
+    return _DISPLAYS.get(metric, MetricDisplay(metric))
+
+
+def in_order(metrics: set[str]) -> list[str]:
+    """Return metrics in the order of their columns."""
+
+    def place(metric: str) -> tuple[int, int, str]:
+        listed = metric in _DISPLAYS
+        return (2 if metric in COST else 0 if listed else 1, ORDER.index(metric) if listed else 0, metric)
+
+    return sorted(metrics, key=place)
+
+
+def number(value: float) -> str:
+    """Return a number with the digits worth reading for its size, thousands separated."""
+    return f"{value:,.{decimals(value)}f}"
+
+
+def decimals(value: float) -> int:
+    """Return how many decimals `number` shows."""
+    size = abs(value)
+    if size >= 1000:
+        return 0
+    if size >= 100:
+        return 1
+    return 2 if size >= 1 or size == 0 else 3 if size >= 0.1 else 4

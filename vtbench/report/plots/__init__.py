@@ -1,0 +1,16 @@
+"""Plots of a report. Each is a function `(PlotData) -> Drawing | None`; None where the study has nothing to plot."""
+
+from vtbench.registry import Registry
+
+PLOTS = Registry(
+    "plot",
+    {
+        "distance_resolution": "vtbench.report.plots.distance_resolution:distance_resolution",
+        "distance_flops": "vtbench.report.plots.distance_flops:distance_flops",
+        "training_curves": "vtbench.report.plots.training_curves:training_curves",
+        "picture_grid": "vtbench.report.plots.picture_grid:picture_grid",
+    },
+)
+
+ORDER = ("distance_resolution", "distance_flops", "training_curves", "picture_grid")
+"""Order in a report; plots that are not listed (those of plug-ins) come after, by name."""

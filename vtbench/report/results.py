@@ -1,0 +1,154 @@
+"""The values of a study, seen as rows (arms) and points (resolution, length), with comparability checked."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from vtbench.errors import StoreError
+from vtbench.report.gather import ReportData, ReportRun, ReportValue
+from vtbench.report.metrics import PSNR, PSNR_GAIN, PSNR_MEAN_IMAGE, display
+from vtbench.report.statistics import Spread, spread
+from vtbench.schema.base import parse_resolution
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where something was measured; `num_tokens` None is the full length; no resolution: once a run."""
+
+    resolution: str | None
+    num_tokens: int | None
+
+    @property
+    def label(self) -> str:
+        """How tables and plots call it."""
+        size = (self.resolution or "").replace("x", "×")
+        return f"{size}, L={self.num_tokens}" if self.num_tokens is not None else size
+
+    @property
+    def side(self) -> float:
+        """Side in pixels of the square of the same area."""
+        if self.resolution is None:
+            raise ValueError("a point without a resolution has no side")
+        height, width = parse_resolution(self.resolution)
+        return float((height * width) ** 0.5)
+
+
+RUN = Point(None, None)
+"""The point of values that a run has only once (parameters, memory)."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """An arm at some axis values: `runs` are its run ids by seed, `arm_index` its place in the study."""
+
+    arm: str
+    arm_index: int
+    coordinates: dict[str, Any]
+    label: str
+    runs: dict[int, str]
+
+
+class Results:
+    """A study's values by row, metric and point.
+
+    Raises:
+        StoreError: values of one metric at one point were measured in different ways.
+    """
+
+    def __init__(self, data: ReportData) -> None:
+        self.data = data
+        self.plan = data.plan
+        self.rows = _rows(data)
+        evaluate = data.plan.evaluate
+        self.points = [Point(size, length) for size in evaluate.resolutions for length in evaluate.num_tokens]
+        self.run_info: dict[str, ReportRun] = {run.run_id: run for run in data.runs}
+        self._values = {
+            (value.run_id, value.metric, Point(value.resolution, value.num_tokens)): value for value in data.values
+        }
+        self._check_protocols()
+
+    @cached_property
+    def metrics(self) -> set[str]:
+        """Names of all metrics that have a value, and those that the plan asks for."""
+        found = {metric for _, metric, _ in self._values} | set(self.plan.metrics)
+        return found | {PSNR_GAIN} if {PSNR, PSNR_MEAN_IMAGE} <= found else found
+
+    @property
+    def reference_title(self) -> str:
+        """The title of the arm that the others are compared with."""
+        study = self.plan.study
+        return next(arm.title for arm in study.arms if arm.name == study.reference_arm)
+
+    def reference_of(self, row: Row) -> Row | None:
+        """Return the reference arm's row at the same axis values."""
+        wanted = (self.plan.study.reference_arm, row.coordinates)
+        return next((other for other in self.rows if (other.arm, other.coordinates) == wanted), None)
+
+    @cached_property
+    def main_metric(self) -> str:
+        """The first distance that the plan asks for, or its first metric if it asks for none."""
+        names = self.plan.metrics
+        return next((name for name in names if display(name).is_distance), names[0])
+
+    @cached_property
+    def training_sizes(self) -> set[str]:
+        """Input resolutions that any of the runs was trained at."""
+        return {size for spec in self.plan.runs.values() for size in spec.config.mixing.inputs}
+
+    def points_of(self, metric: str) -> list[Point]:
+        """Return the points at which a metric is shown: all of the plan's, or the run as a whole."""
+        source = PSNR if metric == PSNR_GAIN else metric
+        return [RUN] if any(name == source and point == RUN for _, name, point in self._values) else self.points
+
+    def by_seed(self, row: Row, metric: str, point: Point) -> dict[int, float]:
+        """Return seed -> value, scaled for display; seeds without a value are left out."""
+        if metric == PSNR_GAIN:
+            ours, mean = self.by_seed(row, PSNR, point), self.by_seed(row, PSNR_MEAN_IMAGE, point)
+            return {seed: ours[seed] - mean[seed] for seed in ours if seed in mean}
+        found = {seed: self._values.get((run_id, metric, point)) for seed, run_id in row.runs.items()}
+        scale = display(metric).scale
+        return {seed: value.value / scale for seed, value in found.items() if value is not None}
+
+    def spread(self, row: Row, metric: str, point: Point) -> Spread | None:
+        """Return mean and spread over the seeds, or None if no seed has a value."""
+        return spread(list(self.by_seed(row, metric, point).values()))
+
+    def values_of(self, metric: str, point: Point | None = None) -> list[ReportValue]:
+        """Return all values of a metric, at one point or at all."""
+        return [
+            value for (_, name, at), value in self._values.items() if name == metric and (point is None or at == point)
+        ]
+
+    def num_samples(self, metric: str) -> list[int]:
+        """Return on how many images a metric was measured, sorted; more than one number if points differ."""
+        return sorted({value.num_samples for value in self.values_of(metric)})
+
+    def _check_protocols(self) -> None:
+        first: dict[tuple[str, Point], ReportValue] = {}
+        for (_, metric, point), value in self._values.items():
+            other = first.setdefault((metric, point), value)
+            if other.protocol != value.protocol:
+                place = f" at {point.label}" if point != RUN else ""
+                raise StoreError(
+                    f"{display(metric).title}{place} was measured in two ways: protocol {other.protocol}"
+                    f" ({other.num_samples} samples) in run {other.run_id}, protocol {value.protocol}"
+                    f" ({value.num_samples} samples) in run {value.run_id}. They cannot stand in one column;"
+                    " run the study again to measure all runs in the same way (nothing is trained again)."
+                )
+
+
+def _rows(data: ReportData) -> list[Row]:
+    study = data.plan.study
+    titles = {arm.name: (index, arm.title) for index, arm in enumerate(study.arms)}
+    rows: dict[str, Row] = {}
+    for cell in data.plan.cells:
+        index, title = titles[cell.arm]
+        axes = ", ".join(f"{axis.rpartition('.')[2]}={value}" for axis, value in cell.coordinates.items())
+        label = f"{title}, {axes}" if axes else title
+        key = json.dumps([cell.arm, cell.coordinates], sort_keys=True)
+        row = rows.setdefault(key, Row(cell.arm, index, cell.coordinates, label, {}))
+        row.runs[cell.seed] = cell.run_id
+    return list(rows.values())
