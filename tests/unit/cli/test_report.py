@@ -1,0 +1,10 @@
+def test_a_study_that_never_ran(call):
+    result = call("report", "small")
+    assert result.exit_code == 2
+    assert "has no plan of 'small'" in result.stderr
+
+
+def test_a_report_that_is_not_there(call):
+    result = call("report", "studies/small.yaml", "--check")
+    assert result.exit_code == 2
+    assert "reports/small" in result.stderr

@@ -1,0 +1,54 @@
+import pytest
+
+from vtbench.evaluate import METRICS
+from vtbench.launch.reuse import is_done
+from vtbench.schema.record import MetricValue, Provenance, RunRecord
+
+
+@pytest.fixture
+def plan(make_plan):
+    return make_plan(evaluate__num_tokens=[None, 2])
+
+
+@pytest.fixture
+def record(plan):
+    values = [
+        MetricValue(
+            name=name,
+            metric_version=METRICS.load(name).version,
+            value=1.0,
+            num_samples=4,
+            params={"resolution": "16x16", "num_tokens": num_tokens},
+            protocol="p",
+            checkpoint="c",
+        )
+        for name in ("psnr", "mae")
+        for num_tokens in (None, 2)
+    ]
+    return RunRecord(
+        spec=next(iter(plan.runs.values())),
+        status="done",
+        metrics=tuple(values),
+        provenance=Provenance(commit=None, dirty_hash=None, packages={}, hardware="", command="", started=""),
+    )
+
+
+def test_a_run_with_all_values_is_done(plan, record):
+    assert is_done(plan, record)
+
+
+def test_no_record_or_an_unfinished_one_is_not(plan, record):
+    assert not is_done(plan, None)
+    assert not is_done(plan, record.model_copy(update={"status": "interrupted"}))
+
+
+@pytest.mark.parametrize("missing", range(4))
+def test_a_missing_value_is_to_be_measured(plan, record, missing):
+    kept = tuple(value for index, value in enumerate(record.metrics) if index != missing)
+    assert not is_done(plan, record.model_copy(update={"metrics": kept}))
+
+
+@pytest.mark.parametrize("change", [{"metric_version": 0}, {"num_samples": 3}])
+def test_a_value_of_another_version_or_sample_does_not_count(plan, record, change):
+    changed = (record.metrics[0].model_copy(update=change), *record.metrics[1:])
+    assert not is_done(plan, record.model_copy(update={"metrics": changed}))

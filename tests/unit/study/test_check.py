@@ -1,0 +1,86 @@
+import pytest
+import torch
+
+from vtbench.errors import StudyError
+from vtbench.study.check import check_plan, problems
+from vtbench.study.expand import expand
+from vtbench.study.load import load_study
+
+
+@pytest.fixture
+def found(write, images, tmp_path):
+    """Return the problems of the study with one piece replaced, `IMAGES` being real."""
+
+    def found(old="", new="", profile="tiny", overrides=None):
+        path = write(old, new)
+        path.write_text(path.read_text().replace("root: IMAGES", f"root: {images}"))
+        plan = expand(load_study(path), profile, set=overrides)
+        return problems(plan, tmp_path / "cache", overrides)
+
+    return found
+
+
+def test_a_good_plan_has_none(found):
+    assert found() == []
+
+
+def test_missing_data(write, tmp_path, line_of):
+    path = write("root: IMAGES", "root: /nowhere")
+    plan = expand(load_study(path))
+    with pytest.raises(StudyError) as caught:
+        check_plan(plan, tmp_path / "cache")
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"{path}:{line_of(path, 'root:')}: data: ")
+    assert "/nowhere" in line
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mark", "part"),
+    [
+        ("{16x16: 1.0}", "{16x16: 1.0, 17x16: 1.0}", "17x16", "mixing.inputs.17x16: no patch size of [8] tiles 17x16"),
+        ("{16x16: 1.0}}", "{16x16: 1.0}, targets: {20x16: 1.0}}", "20x16", "mixing.targets.20x16: "),
+        ("[16x16]", "[16x16, 20x20]", "20x20", "evaluate.resolutions[1]: "),
+        (
+            "batch_size: 2}\n  eval",
+            "batch_size: 2, num_tokens: {min: 1, max: 9}}\n  eval",
+            "max: 9",
+            "train.num_tokens.max",
+        ),
+        ("num_samples: 4,", "num_samples: 4, num_tokens: [2, 9],", "[2, 9]", "evaluate.num_tokens[1]: "),
+        (
+            "batch_size: 2}\n  eval",
+            "batch_size: 2, num_tokens: {min: 3, max: 2}}\n  eval",
+            "min: 3",
+            "min 3 is above max 2",
+        ),
+    ],
+)
+def test_sizes_and_lengths_that_the_model_does_not_have(found, write, line_of, old, new, mark, part):
+    (line,) = found(old, new)
+    path = write(old, new)
+    assert line.startswith(f"{path}:{line_of(path, mark)}: ")
+    assert part in line
+
+
+def test_values_from_the_command_line_are_named_as_such(found):
+    (line,) = found(overrides={"evaluate.resolutions": ["20x20"]})
+    assert line.startswith("--set evaluate.resolutions: evaluate.resolutions[0]: ")
+
+
+def test_missing_weights(found, monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (line,) = found("[psnr, mae]", "[psnr, rfid]")
+    assert ": metrics: " in line
+    assert "weights-inception" in line
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
+def test_a_missing_card_and_missing_shards(found):
+    data, device = found(profile="gpu")
+    assert ": data: " in data
+    assert device.endswith("profiles.gpu: needs 1 CUDA device; this machine has none. `--profile tiny` works here.")
+
+
+def test_a_device_that_is_none(found):
+    (line,) = found("cost: seconds}", "cost: seconds, resources: {device: gpuu}}")
+    assert "'gpuu' is no device" in line

@@ -1,0 +1,100 @@
+import pytest
+
+from vtbench.errors import StudyError
+from vtbench.schema.study import StudyPlan
+from vtbench.study.expand import expand, find_profile, points
+from vtbench.study.load import load_study
+
+
+def test_cells_are_arms_by_axes_by_seeds(write):
+    study = load_study(write("seeds: [0]", "seeds: [3, 5]\naxes: {train.steps: [1, 2], train.batch_size: [4]}"))
+    plan = expand(study)
+    assert [(cell.arm, cell.coordinates["train.steps"], cell.seed) for cell in plan.cells] == [
+        (arm, steps, seed) for arm in ("grid", "rope") for steps in (1, 2) for seed in (3, 5)
+    ]
+    assert len(plan.runs) == 8
+    for cell in plan.cells:
+        spec = plan.runs[cell.run_id]
+        assert spec.seed == cell.seed
+        assert spec.config.train.steps == cell.coordinates["train.steps"]
+        assert spec.config.tokenizer.options["pos_embed"] == cell.arm
+    assert points(study) == [{"train.steps": n, "train.batch_size": 4} for n in (1, 2)]
+
+
+def test_equal_runs_are_made_once(write):
+    study = load_study(write("tokenizer.pos_embed: rope", "tokenizer.pos_embed: grid"))
+    plan = expand(study)
+    assert len(plan.cells) == 2
+    assert len(plan.runs) == 1
+
+
+def test_precedence(write):
+    text = "tokenizer.pos_embed: rope"
+    study = load_study(write(text, f"{text}, train.steps: 7"))
+    steps = {cell.arm: run.config.train.steps for cell, run in _specs(expand(study, "gpu"))}
+    assert steps == {"grid": 50, "rope": 7}
+    axis = load_study(write("seeds: [0]", "seeds: [0]\naxes: {train.steps: [9]}"))
+    assert {run.config.train.steps for _, run in _specs(expand(axis, "gpu"))} == {9}
+    assert {run.config.train.steps for _, run in _specs(expand(axis, "gpu", set={"train.steps": 11}))} == {11}
+
+
+def _specs(plan):
+    return [(cell, plan.runs[cell.run_id]) for cell in plan.cells]
+
+
+def test_a_profile_may_change_the_data_set_and_the_seeds(write):
+    study = load_study(write("note: on a card", "note: on a card\n    seeds: [4]"))
+    plan = expand(study, "gpu")
+    config = next(iter(plan.runs.values())).config
+    assert config.data.name == "webdataset"
+    assert plan.seeds == (4,)
+    assert expand(study, "gpu", seeds=2).seeds == (0, 1)
+
+
+def test_the_plan_survives_a_file(study):
+    plan = expand(study)
+    assert StudyPlan.model_validate_json(plan.model_dump_json()) == plan
+    assert plan.id == "small@tiny"
+
+
+def test_unknown_profile(study):
+    with pytest.raises(StudyError, match="Did you mean 'tiny'"):
+        find_profile(study, "tny")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "mark", "part"),
+    [
+        ("tokenizer.pos_embed: rope", "tokenizer.pos_embd: x", "pos_embd", "Did you mean 'tokenizer.pos_embed'?"),
+        ("tokenizer.pos_embed: rope", "tokenizer.pos_embed: roep", "roep", "Did you mean 'rope'?"),
+        ("num_samples: 4", "num_samples: -4", "num_samples", "a number above 0 is needed, not -4"),
+        ("codebook_size: 16", "codebook_size: 1.5", "codebook_size", "a whole number is needed, not 1.5"),
+        ("batch_size: 2}\n  eval", "batch_size: many}\n  eval", "many", "train.batch_size"),
+    ],
+)
+def test_mistakes_in_values_name_their_line_once(write, line_of, old, new, mark, part):
+    path = write(old, new)
+    with pytest.raises(StudyError) as caught:
+        expand(load_study(path))
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f"{path}:{line_of(path, mark)}: ")
+    assert part in line
+
+
+@pytest.mark.parametrize(
+    ("values", "part"),
+    [
+        ({"train.stps": 1}, "--set train.stps: unknown key 'train.stps'. Did you mean 'train.steps'?"),
+        ({"train.steps": "a"}, "--set train.steps: train.steps: a whole number is needed, not 'a'."),
+        ({"tokenizer.pos_embd": "rope"}, "--set tokenizer.pos_embd: unknown key"),
+    ],
+)
+def test_mistakes_on_the_command_line(study, values, part):
+    with pytest.raises(StudyError) as caught:
+        expand(study, set=values)
+    assert part in str(caught.value)
+
+
+def test_no_seeds(study):
+    with pytest.raises(StudyError, match="at least one seed"):
+        expand(study, seeds=0)

@@ -1,0 +1,57 @@
+import pytest
+import torch
+
+from vtbench.cost.tokenizer import count_tokenizer, num_parameters
+from vtbench.schema.run import MixingConfig
+from vtbench.study.expand import expand
+from vtbench.study.fairness import build_on_meta, differences, facts, size_pairs
+
+
+def test_a_model_on_the_meta_device_has_no_data(study):
+    model = build_on_meta(next(iter(expand(study).runs.values())).config.tokenizer)
+    assert {parameter.device for parameter in model.parameters()} == {torch.device("meta")}
+
+
+def test_facts_of_one_size_are_three_forward_passes_of_each_image(study):
+    plan = expand(study, seeds=2, set={"train.steps": 10})
+    grid, rope = facts(plan)
+    assert (grid.arm, rope.arm) == ("grid", "rope")
+    assert (grid.images_seen, grid.steps, grid.num_tokens) == (20, 10, "4")
+    model = build_on_meta(plan.runs[plan.cells[0].run_id].config.tokenizer)
+    assert grid.num_parameters == num_parameters(model) > rope.num_parameters
+    # fvcore's count of the same work, with one geometry possible: the two must agree
+    assert grid.training_flops == pytest.approx(3 * 20 * count_tokenizer(model, (16, 16)).gflops * 1e9, rel=0.01)
+
+
+def test_flops_are_the_mean_over_the_sizes(study):
+    def flops(inputs):
+        return facts(expand(study, set={"mixing.inputs": inputs}))[0].training_flops
+
+    small, large = flops({"16x16": 1.0}), flops({"32x32": 1.0})
+    assert large > 2 * small
+    assert flops({"16x16": 3.0, "32x32": 1.0}) == pytest.approx(0.75 * small + 0.25 * large, rel=1e-6)
+
+
+def test_a_range_of_lengths(study):
+    full = facts(expand(study))[0]
+    short = facts(expand(study, set={"train.num_tokens": {"min": 1, "max": 3}}))[0]
+    assert short.num_tokens == "1-3"
+    assert short.training_flops < full.training_flops
+
+
+def test_size_pairs():
+    same = size_pairs(MixingConfig(inputs={"8x8": 1.0, "8x16": 3.0}))
+    assert same == {((8, 8), (8, 8)): 0.25, ((8, 16), (8, 16)): 0.75}
+    apart = size_pairs(MixingConfig(inputs={"8x8": 1.0, "16x16": 1.0}, targets={"32x32": 2.0}))
+    assert apart == {((8, 8), (32, 32)): 0.5, ((16, 16), (32, 32)): 0.5}
+
+
+def test_differences_are_said_and_equality_is_not(study):
+    grid, rope = facts(expand(study))
+    cheaper = rope.model_copy(
+        update={"training_flops": grid.training_flops * 0.31, "num_parameters": grid.num_parameters}
+    )
+    assert differences((grid, cheaper)) == ["Arms differ in training FLOPs: grid 1.00x, rope 0.31x."]
+    assert differences((grid, grid)) == differences(()) == []
+    longer = grid.model_copy(update={"num_tokens": "8", "coordinates": {"train.steps": 3}})
+    assert differences((grid, longer)) == ["Arms differ in the number of tokens: grid 4, grid (steps=3) 8."]

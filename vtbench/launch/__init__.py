@@ -1,0 +1,1 @@
+"""Runs as processes: a controller here, one worker process a run."""

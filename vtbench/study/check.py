@@ -1,0 +1,128 @@
+"""Everything that can be known to fail before it has cost anything: data, weights, sizes, lengths, the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vtbench.data import open_dataset
+from vtbench.errors import ResolutionError, VtbenchError
+from vtbench.evaluate import METRICS
+from vtbench.models.losses import PERCEPTUAL
+from vtbench.models.tokenizers.base import Size, Tokenizer
+from vtbench.schema.base import parse_resolution
+from vtbench.schema.run import MixingConfig, RunConfig
+from vtbench.schema.study import StudyPlan
+from vtbench.study.expand import merge_cell, study_file
+from vtbench.study.fairness import build_on_meta
+from vtbench.study.problems import Locate, dotted, join
+from vtbench.study.yaml_file import KeyPath
+
+Problem = tuple[KeyPath, str]
+"""Path of the value at fault, and what is wrong."""
+
+
+def check_plan(plan: StudyPlan, cache_dir: Path, set: Mapping[str, Any] | None = None) -> None:
+    """Raise a `StudyError` with a line for each of `problems`, if there are any."""
+    if lines := problems(plan, cache_dir, set):
+        raise join(lines)
+
+
+def problems(plan: StudyPlan, cache_dir: Path, set: Mapping[str, Any] | None = None) -> list[str]:
+    """Return what would make runs of a plan fail, a line each with the place in the study file; starts nothing.
+
+    Args:
+        plan: the plan.
+        cache_dir: where data sets keep what they draw.
+        set: the values from the command line that the plan was expanded with, for the places.
+    """
+    file = study_file(plan.study)
+    arms = {arm.name: arm for arm in plan.study.arms}
+    lines: dict[str, None] = {}
+    checked: dict[str, list[Problem]] = {}
+    for cell in plan.cells:
+        if cell.seed != plan.seeds[0]:
+            continue
+        config = plan.runs[cell.run_id].config
+        key = config.model_dump_json()
+        if key not in checked:
+            checked[key] = list(_run_problems(config, plan, cache_dir))
+        merged = merge_cell(file, plan.study, plan.profile, arms[cell.arm], cell.coordinates, set or {})
+        lines.update(dict.fromkeys(_line(problem, merged.locate) for problem in checked[key]))
+    for index, name in enumerate(plan.metrics):
+        try:
+            METRICS.load(name).check()
+        except VtbenchError as error:
+            lines[f"{file.locate(('metrics', index))}: metrics: {error}"] = None
+    for problem in _device_problems(plan):
+        place = file.locate(("profiles", plan.profile.name, "resources", "device"))
+        lines[f"{place}: profiles.{plan.profile.name}: {problem}"] = None
+    return list(lines)
+
+
+def _line(problem: Problem, locate: Locate) -> str:
+    path, text = problem
+    return f"{locate(path)}: {dotted(path)}: {text}"
+
+
+def _run_problems(config: RunConfig, plan: StudyPlan, cache_dir: Path) -> Iterator[Problem]:
+    try:
+        for split in ("train", "val"):
+            open_dataset(config.data, split, cache_dir)
+    except VtbenchError as error:
+        yield ("data",), str(error)
+    for index, perceptual in enumerate(config.losses.perceptual):
+        try:
+            PERCEPTUAL.load(perceptual.name).check()
+        except VtbenchError as error:
+            yield ("losses", "perceptual", index, "name"), str(error)
+    try:
+        model = build_on_meta(config.tokenizer)
+    except VtbenchError as error:
+        yield ("tokenizer",), str(error)
+        return
+    yield from _size_problems(model, config, plan)
+
+
+def _size_problems(model: Tokenizer, config: RunConfig, plan: StudyPlan) -> Iterator[Problem]:
+    """Yield sizes and lengths that the tokenizer cannot handle, each with one reason."""
+    checks: list[tuple[KeyPath, Size, int | None]] = [(path, size, None) for path, size in _sizes(config.mixing)]
+    first = checks[0][1]
+    if lengths := config.train.num_tokens:
+        checks += [(("train", "num_tokens", end), first, getattr(lengths, end)) for end in ("min", "max")]
+    for index, resolution in enumerate(plan.evaluate.resolutions):
+        checks.append((("evaluate", "resolutions", index), parse_resolution(resolution), None))
+    checks += [(("evaluate", "num_tokens", index), first, n) for index, n in enumerate(plan.evaluate.num_tokens) if n]
+    for path, size, num_tokens in checks:
+        try:
+            model.check(size, num_tokens)
+        except ResolutionError as error:
+            yield path, str(error)
+    if lengths and lengths.min > lengths.max:
+        yield ("train", "num_tokens"), f"min {lengths.min} is above max {lengths.max}"
+
+
+def _sizes(mixing: MixingConfig) -> Iterator[tuple[KeyPath, Size]]:
+    for field in ("inputs", "targets"):
+        for name in getattr(mixing, field) or {}:
+            yield ("mixing", field, name), parse_resolution(name)
+
+
+def _device_problems(plan: StudyPlan) -> Iterator[str]:
+    resources = plan.profile.resources
+    try:
+        device = torch.device(resources.device)
+    except RuntimeError:
+        yield f"'{resources.device}' is no device; write cpu or cuda."
+        return
+    if device.type != "cuda":
+        return
+    here = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if here < max(resources.num_gpus, 1):
+        others = [profile.name for profile in plan.study.profiles if profile.resources.device == "cpu"]
+        instead = f" `--profile {others[0]}` works here." if others else ""
+        wanted = max(resources.num_gpus, 1)
+        yield f"needs {wanted} CUDA device{'s' if wanted > 1 else ''}; this machine has {here or 'none'}.{instead}"

@@ -1,0 +1,133 @@
+"""Study + profile -> plan: arms x axes x seeds, resolved, with equal runs made once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from vtbench.errors import StudyError, suggest
+from vtbench.schema.run import RunConfig, RunSpec
+from vtbench.schema.study import Arm, Cell, EvaluateConfig, Profile, Study, StudyPlan
+from vtbench.study.identity import run_id
+from vtbench.study.layers import Layer, Merged, merge
+from vtbench.study.load import set_paths
+from vtbench.study.paths import path_problem
+from vtbench.study.problems import join
+from vtbench.study.resolve import resolve_evaluate, resolve_run, schema_problems
+from vtbench.study.yaml_file import YamlFile, read_yaml
+
+Point = dict[str, Any]
+"""A value for each axis."""
+
+
+def expand(
+    study: Study, profile: str = "tiny", seeds: int | None = None, set: Mapping[str, Any] | None = None
+) -> StudyPlan:
+    """Return what a study runs and measures at one profile; `facts` are left empty (see `vtbench.study.fairness`).
+
+    Args:
+        study: the study.
+        profile: name of one of its profiles.
+        seeds: use seeds 0 .. seeds - 1 instead of the profile's or the study's own.
+        set: config path -> value, above all other layers (the command line's `--set`).
+
+    Raises:
+        StudyError: a line for each wrong value, path or name.
+    """
+    chosen = find_profile(study, profile)
+    if seeds is not None and seeds < 1:
+        raise StudyError(f"--seeds {seeds}: at least one seed is needed.")
+    overrides = dict(set or {})
+    _check_overrides(overrides)
+    seed_list = tuple(range(seeds)) if seeds is not None else chosen.seeds or study.seeds
+    file = study_file(study)
+    merged = {
+        (arm.name, index): (arm, point, merge_cell(file, study, chosen, arm, point, overrides))
+        for arm in study.arms
+        for index, point in enumerate(points(study))
+    }
+    evaluate, configs = _resolve({key: entry[2] for key, entry in merged.items()})
+    cells: list[Cell] = []
+    runs: dict[str, RunSpec] = {}
+    for key, (arm, point, _) in merged.items():
+        for seed in seed_list:
+            spec = RunSpec(run_id=run_id(configs[key], seed), config=configs[key], seed=seed)
+            runs.setdefault(spec.run_id, spec)
+            cells.append(Cell(arm=arm.name, coordinates=point, seed=seed, run_id=spec.run_id))
+    return StudyPlan(
+        study=study,
+        profile=chosen,
+        seeds=seed_list,
+        metrics=study.metrics,
+        evaluate=evaluate,
+        cells=tuple(cells),
+        runs=runs,
+    )
+
+
+def find_profile(study: Study, name: str) -> Profile:
+    """Return a study's profile; a `StudyError` with the nearest name if there is none."""
+    for profile in study.profiles:
+        if profile.name == name:
+            return profile
+    known = [profile.name for profile in study.profiles]
+    raise StudyError(f"{study.path}: the study has no profile '{name}'.{suggest(name, known)}")
+
+
+def points(study: Study) -> list[Point]:
+    """Return the grid of axis values, the last axis changing fastest; one empty point without axes."""
+    return [dict(zip(study.axes, values, strict=True)) for values in itertools.product(*study.axes.values())]
+
+
+def merge_cell(
+    file: YamlFile, study: Study, profile: Profile, arm: Arm, point: Point, overrides: Mapping[str, Any]
+) -> Merged:
+    """Return the config of an arm at a point of the axes, with the place of each value."""
+    indices = {path: (path, study.axes[path].index(value)) for path, value in point.items()}
+    layers = [
+        Layer(study.base, ("base",)),
+        Layer(profile.set, ("profiles", profile.name, "set")),
+        Layer(arm.set, ("arms", arm.name, "set")),
+        Layer(point, ("axes",), indices),
+        Layer(overrides, None),
+    ]
+    return merge(file, layers)
+
+
+def study_file(study: Study) -> YamlFile:
+    """Return the study's file for its places; one without places if the file is gone."""
+    path = Path(study.path)
+    return read_yaml(path) if path.is_file() else YamlFile(path=study.path, data={}, keys={}, values={})
+
+
+def _resolve(merged: dict[tuple[str, int], Merged]) -> tuple[EvaluateConfig, dict[tuple[str, int], RunConfig]]:
+    """Check all arms before any is given up, the schema of all before the components of any."""
+    lines = [line for one in merged.values() for line in schema_problems(one.config, one.locate)]
+    first = next(iter(merged.values()))
+    evaluate = None
+    try:
+        evaluate = resolve_evaluate(first.config, first.locate)
+    except StudyError as error:
+        lines += str(error).splitlines()
+    if lines or evaluate is None:
+        raise join(lines)
+    configs = {}
+    for key, one in merged.items():
+        try:
+            configs[key] = resolve_run(one.config, one.locate)
+        except StudyError as error:
+            lines += str(error).splitlines()
+    if lines:
+        raise join(lines)
+    return evaluate, configs
+
+
+def _check_overrides(overrides: dict[str, Any]) -> None:
+    lines = []
+    for _, path in set_paths(overrides, ()):
+        if problem := path_problem(path):
+            lines.append(f"--set {'.'.join(path)}: {problem}")
+    if lines:
+        raise join(lines)

@@ -1,0 +1,167 @@
+"""What each arm costs and sees, counted before anything runs, and in what the arms differ.
+
+Arms that differ in arithmetic, parameters, tokens or images seen are not refused: `plan` and the report say so.
+
+The FLOPs of training are an expectation: over the resolutions by their weights, over the tokenizer's own draws of
+geometry (`NUM_DRAWS` of them, seeded), at the middle of the range of lengths. Encoding and decoding are counted at
+each geometry by torch's `FlopCounterMode` on the meta device, in milliseconds; quantising, whose distances that does
+not see, by `vtbench.cost`. Forward and backward are taken as three forward passes; the networks of the losses are
+left out, as they are the same in all arms.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from vtbench.cost.flops import count_flops
+from vtbench.cost.tokenizer import num_parameters, training_flops
+from vtbench.models.tokenizers import TOKENIZERS
+from vtbench.models.tokenizers.base import Geometry, Size, Tokenizer
+from vtbench.schema.base import parse_resolution
+from vtbench.schema.run import Component, MixingConfig, RunConfig
+from vtbench.schema.study import ArmFacts, StudyPlan
+from vtbench.seeding import rng
+from vtbench.study.resolve import component_config
+
+NUM_DRAWS = 32
+"""Draws of a training step's geometry for each pair of input and target size."""
+
+_READ: Mapping[str, Callable[[ArmFacts], float]] = {
+    "training FLOPs": lambda facts: facts.training_flops,
+    "parameters": lambda facts: facts.num_parameters,
+    "images seen": lambda facts: facts.images_seen,
+    "steps": lambda facts: facts.steps,
+}
+
+
+def build_on_meta(component: Component) -> Tokenizer:
+    """Return a tokenizer without data: its parameters take no memory and next to no time."""
+    with torch.device("meta"):
+        model: Tokenizer = TOKENIZERS.load(component.name)(component_config(TOKENIZERS, component))
+    return model.eval()
+
+
+def facts(plan: StudyPlan) -> tuple[ArmFacts, ...]:
+    """Return the facts of each arm at each point of the axes, in the plan's order.
+
+    Raises:
+        ResolutionError: a training size or length that an arm cannot handle.
+        CostError: an arm's quantiser does something that cannot be counted.
+    """
+    found: list[ArmFacts] = []
+    counted: dict[str, tuple[Tokenizer, float]] = {}
+    for cell in plan.cells:
+        if cell.seed != plan.seeds[0]:
+            continue
+        config = plan.runs[cell.run_id].config
+        key = config.model_dump_json(include={"tokenizer": True, "mixing": True, "train": {"num_tokens"}})
+        if key not in counted:
+            model = build_on_meta(config.tokenizer)
+            counted[key] = model, _forward_flops(model, config)
+        model, forward = counted[key]
+        images = config.train.steps * config.train.batch_size
+        lengths = config.train.num_tokens
+        found.append(
+            ArmFacts(
+                arm=cell.arm,
+                coordinates=cell.coordinates,
+                num_parameters=num_parameters(model),
+                training_flops=training_flops(forward, images),
+                images_seen=images,
+                steps=config.train.steps,
+                num_tokens=f"{lengths.min}-{lengths.max}" if lengths is not None else str(model.max_num_tokens),
+            )
+        )
+    return tuple(found)
+
+
+def differences(facts: Sequence[ArmFacts]) -> list[str]:
+    """Return a sentence for each quantity in which the arms differ, relative to the first; none without facts."""
+    sentences = []
+    for name, read in _READ.items():
+        values = [read(one) for one in facts]
+        if facts and max(values) > 1.005 * min(values):
+            shares = ", ".join(f"{_label(one)} {read(one) / values[0]:.2f}x" for one in facts)
+            sentences.append(f"Arms differ in {name}: {shares}.")
+    if len({one.num_tokens for one in facts}) > 1:
+        shares = ", ".join(f"{_label(one)} {one.num_tokens}" for one in facts)
+        sentences.append(f"Arms differ in the number of tokens: {shares}.")
+    return sentences
+
+
+def _label(facts: ArmFacts) -> str:
+    point = ", ".join(f"{path.rpartition('.')[2]}={value}" for path, value in facts.coordinates.items())
+    return f"{facts.arm} ({point})" if point else facts.arm
+
+
+def _forward_flops(model: Tokenizer, config: RunConfig) -> float:
+    """Return the expected FLOPs of one training image's forward pass."""
+    lengths = config.train.num_tokens
+    num_tokens = (lengths.min + lengths.max) // 2 if lengths is not None else None
+    encodes: defaultdict[tuple[Size, Geometry], float] = defaultdict(float)
+    decodes: defaultdict[tuple[Size, Geometry], float] = defaultdict(float)
+    draw = rng(0, "fairness")
+    pairs = size_pairs(config.mixing)
+    for (source, target), weight in pairs.items():
+        for _ in range(NUM_DRAWS):
+            geometry = model.draw_geometry(draw, source, target, num_tokens)
+            encodes[source, _part(geometry, encoder=True)] += weight / NUM_DRAWS
+            decodes[target, _part(geometry, encoder=False)] += weight / NUM_DRAWS
+    size = next(iter(encodes))[0]
+    with torch.no_grad():
+        latents = model.encode(torch.empty(1, 3, *size, device="meta"), next(iter(encodes))[1])
+        z_q = model.quantize(latents).z_q
+        total = float(count_flops(_Quantize(model), latents).flops)
+        for (size, geometry), share in encodes.items():
+            images = torch.empty(1, 3, *size, device="meta")
+            total += share * _flops(partial(model.encode, images, geometry))
+        for (size, geometry), share in decodes.items():
+            total += share * _flops(partial(model.decode, z_q, size, geometry))
+    return total
+
+
+def size_pairs(mixing: MixingConfig) -> dict[tuple[Size, Size], float]:
+    """Return the (input, target) sizes of training with their probabilities."""
+    inputs = _shares(mixing.inputs)
+    if mixing.targets is None:
+        return {(size, size): share for size, share in inputs.items()}
+    targets = _shares(mixing.targets)
+    return {(a, b): p * q for a, p in inputs.items() for b, q in targets.items()}
+
+
+def _shares(weights: Mapping[str, float]) -> dict[Size, float]:
+    total = sum(weights.values())
+    return {parse_resolution(name): weight / total for name, weight in weights.items()}
+
+
+def _part(geometry: Geometry, encoder: bool) -> Geometry:
+    """Return the half of a geometry that one side uses, so that equal work is counted once."""
+    if encoder:
+        return Geometry(num_tokens=geometry.num_tokens, encoder_patch=geometry.encoder_patch)
+    return Geometry(num_tokens=geometry.num_tokens, decoder_patch=geometry.decoder_patch)
+
+
+def _flops(call: Callable[[], Tensor]) -> int:
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return int(counter.get_total_flops())
+
+
+class _Quantize(nn.Module):
+    """The quantiser as a module of one tensor, for the counter."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        self.tokenizer = tokenizer
+
+    def forward(self, latents: Tensor) -> tuple[Tensor, ...]:
+        output = self.tokenizer.quantize(latents)
+        # as the tracer drops what is not returned, and refuses what does not depend on the input
+        anchor = 0 * latents.sum()
+        return tuple(result + anchor for result in (output.z_q, output.indices, output.loss, *output.stats.values()))

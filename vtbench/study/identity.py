@@ -1,0 +1,67 @@
+"""The id of a run: a hash of all that decides its result, and of nothing else.
+
+The hash is over the fully resolved config, so that a changed default makes another run; fields declared
+`schema.run.irrelevant` (worker counts, logging cadence, where the data lies) are left out, in the schema's models and
+in the components' own. The study's name is not in it: studies share runs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+from vtbench.schema.base import content_hash
+from vtbench.schema.run import IDENTITY_VERSION, Component, RunConfig
+from vtbench.study.resolve import REGISTRIES, component_config
+
+
+def run_id(config: RunConfig, seed: int, needs: Sequence[str] = ()) -> str:
+    """Return the first 12 hex digits of the SHA-256 that stands for a run.
+
+    Args:
+        config: fully resolved.
+        seed: the run's seed.
+        needs: ids of the runs that this one starts from.
+    """
+    return content_hash(
+        {
+            "identity_version": IDENTITY_VERSION,
+            "config": {name: _section(name, getattr(config, name)) for name in RunConfig.model_fields},
+            "seed": seed,
+            "needs": list(needs),
+        }
+    )
+
+
+def relevant(value: Any) -> Any:
+    """Return a value as plain JSON data without the fields that cannot change a result."""
+    if isinstance(value, BaseModel):
+        plain = json.loads(value.model_dump_json())
+        fields = type(value).model_fields
+        return {name: _field(getattr(value, name), plain[name]) for name in fields if _counts(fields[name])}
+    return _field(value, value)
+
+
+def _field(value: Any, plain: Any) -> Any:
+    """Return `value` as JSON data; `plain` is what pydantic makes of it, for types that JSON does not have."""
+    if isinstance(value, BaseModel):
+        return relevant(value)
+    if isinstance(value, Mapping):
+        return {key: _field(inner, plain[key]) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_field(inner, other) for inner, other in zip(value, plain, strict=True)]
+    return plain
+
+
+def _counts(field: Any) -> bool:
+    extra = field.json_schema_extra
+    return not (isinstance(extra, dict) and extra.get("identity") is False)
+
+
+def _section(name: str, value: BaseModel) -> Any:
+    if isinstance(value, Component):
+        return {"name": value.name, **relevant(component_config(REGISTRIES[name], value))}
+    return relevant(value)

@@ -1,0 +1,112 @@
+"""Raw config -> checked config with every default filled in.
+
+What the schema knows is checked first, without torch; only then are the components' modules imported and their options
+checked against their own `Config`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, cast
+
+from pydantic import BaseModel, ValidationError
+
+from vtbench.data import DATASETS
+from vtbench.errors import RegistryError, suggest
+from vtbench.models.losses import PERCEPTUAL
+from vtbench.models.tokenizers import TOKENIZERS
+from vtbench.registry import Registry
+from vtbench.schema.base import canonical_json
+from vtbench.schema.run import Component, RunConfig
+from vtbench.schema.study import EvaluateConfig
+from vtbench.study.load import component_problems
+from vtbench.study.paths import EVALUATE, SECTIONS
+from vtbench.study.problems import Locate, describe, join
+
+REGISTRIES: dict[str, Registry] = {"tokenizer": TOKENIZERS, "data": DATASETS}
+
+
+def schema_problems(config: Mapping[str, Any], locate: Locate) -> list[str]:
+    """Return what is wrong with a config as far as the schema knows, a line each; imports no torch."""
+    lines = [f"{locate((key,))}: unknown key '{key}'.{suggest(key, SECTIONS)}" for key in config if key not in SECTIONS]
+    run = {key: value for key, value in config.items() if key != EVALUATE}
+    try:
+        RunConfig.model_validate_json(json.dumps({key: value for key, value in run.items() if key in SECTIONS}))
+    except ValidationError as error:
+        lines += describe(error, RunConfig, run, locate)
+    for section in REGISTRIES:
+        component = config.get(section)
+        name = component.get("name") if isinstance(component, Mapping) else None
+        lines += component_problems(section, name, locate((section, "name")))
+    return lines + _perceptual_problems(config, locate)
+
+
+def resolve_run(config: Mapping[str, Any], locate: Locate) -> RunConfig:
+    """Return a config with the components' defaults filled in.
+
+    Args:
+        config: the sections `tokenizer`, `data`, `mixing`, `losses`, `train` as plain values; `evaluate` is ignored.
+        locate: gives the place of a path for messages.
+
+    Raises:
+        StudyError: a line for each wrong value.
+    """
+    if lines := schema_problems(config, locate):
+        raise join(lines)
+    run = {key: value for key, value in config.items() if key != EVALUATE}
+    filled: dict[str, Any] = {}
+    for section, registry in REGISTRIES.items():
+        component = Component.model_validate(run[section])
+        try:
+            filled[section] = {"name": component.name, **_options(registry, component)}
+        except ValidationError as error:
+            lines += describe(error, config_class(registry, component.name), component.options, locate, (section,))
+    if lines:
+        raise join(lines)
+    return RunConfig.model_validate_json(json.dumps({**run, **filled}))
+
+
+def resolve_evaluate(config: Mapping[str, Any], locate: Locate) -> EvaluateConfig:
+    """Return the `evaluate` section, checked; raises a `StudyError` as `resolve_run`."""
+    values = config.get(EVALUATE, {})
+    try:
+        return EvaluateConfig.model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        raise join(describe(error, EvaluateConfig, values, locate, (EVALUATE,))) from error
+
+
+def component_config(registry: Registry, component: Component) -> BaseModel:
+    """Return a component's options as its own `Config`; JSON is what turns lists into tuples and keeps types strict."""
+    return config_class(registry, component.name).model_validate_json(json.dumps(component.options))
+
+
+def config_class(registry: Registry, name: str) -> type[BaseModel]:
+    """Return the class of a component's options; imports the component."""
+    return cast(type[BaseModel], registry.load(name).Config)
+
+
+def _perceptual_problems(config: Mapping[str, Any], locate: Locate) -> list[str]:
+    losses = config.get("losses")
+    rows = losses.get("perceptual") if isinstance(losses, Mapping) else None
+    lines = []
+    for index, row in enumerate(rows if isinstance(rows, list) else ()):
+        name = row.get("name") if isinstance(row, Mapping) else None
+        try:
+            if isinstance(name, str):
+                PERCEPTUAL.check(name)
+        except RegistryError as error:
+            lines.append(f"{locate(('losses', 'perceptual', index, 'name'))}: losses.perceptual[{index}].name: {error}")
+    return lines
+
+
+def _options(registry: Registry, component: Component) -> dict[str, Any]:
+    filled = _options_json(registry, component.name, canonical_json(component.options))
+    return cast(dict[str, Any], json.loads(filled))
+
+
+@cache
+def _options_json(registry: Registry, name: str, options: str) -> str:
+    """Return a component's options with defaults; cached, as the cells of a study repeat them."""
+    return config_class(registry, name).model_validate_json(options).model_dump_json()
