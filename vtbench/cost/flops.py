@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vtbench.cost.conventions import convention
 from vtbench.cost.handles import HANDLES, is_product, matmul_macs
-from vtbench.cost.tracing import integer_sizes, meta_autocast
+from vtbench.cost.tracing import integer_sizes
 from vtbench.errors import CostError
 
 with warnings.catch_warnings():
@@ -77,7 +77,7 @@ def count_flops(module: nn.Module, *inputs: Tensor) -> FlopCount:
     """
     twin = on_meta(module).eval()
     tensors = tuple(tensor.to("meta") for tensor in inputs)
-    with torch.no_grad(), meta_autocast(), _slow_attention():
+    with torch.no_grad(), _plain_kernels():
         twin(*tensors)  # fills caches: what a model derives once is no cost of a call
         analysis = _analyse(twin, tensors)
         by_module = {name: int(macs) for name, macs in analysis.by_module().items()}
@@ -152,14 +152,21 @@ def _listing(ops: Mapping[Any, int]) -> str:
 
 
 @contextmanager
-def _slow_attention() -> Iterator[None]:
-    """Keep nn.MultiheadAttention off its fused path, which no counter sees into."""
-    enabled = torch.backends.mha.get_fastpath_enabled()
+def _plain_kernels() -> Iterator[None]:
+    """Keep torch off paths that cannot be counted.
+
+    nn.MultiheadAttention's fused path hides its products; deterministic interpolation is written in Python and cannot
+    be traced.
+    """
+    fused = torch.backends.mha.get_fastpath_enabled()
+    deterministic = torch.are_deterministic_algorithms_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
+    torch.use_deterministic_algorithms(False)
     try:
         yield
     finally:
-        torch.backends.mha.set_fastpath_enabled(enabled)
+        torch.backends.mha.set_fastpath_enabled(fused)
+        torch.use_deterministic_algorithms(deterministic)
 
 
 class _Distances(TorchFunctionMode):

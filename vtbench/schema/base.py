@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-_RESOLUTION = re.compile(r"^([1-9]\d*)x([1-9]\d*)$")
+_RESOLUTION = re.compile(r"([1-9][0-9]*)x([1-9][0-9]*)")
 
 
 class Frozen(BaseModel):
@@ -19,7 +19,7 @@ class Frozen(BaseModel):
 
 
 def _check_resolution(text: str) -> str:
-    if not _RESOLUTION.match(text):
+    if not _RESOLUTION.fullmatch(text):
         raise ValueError("a resolution is written HEIGHTxWIDTH in pixels, for example 256x256")
     return text
 
@@ -34,7 +34,7 @@ def parse_resolution(text: str) -> tuple[int, int]:
     Raises:
         ValueError: `text` is not of that form.
     """
-    match = _RESOLUTION.match(text)
+    match = _RESOLUTION.fullmatch(text)
     if match is None:
         raise ValueError(f"'{text}' is not a resolution; write HEIGHTxWIDTH, for example 256x256")
     return int(match[1]), int(match[2])

@@ -100,7 +100,7 @@ class TrainConfig(Frozen):
 
 
 class PerceptualConfig(Frozen):
-    """A distance between features: `effnet_lite0` (installs as a package), `lpips` or `convnext_s` (need a file each)."""
+    """A distance between features: `effnet_lite0` (installs as a package), `lpips` or `convnext_s` (need files)."""
 
     name: str = "effnet_lite0"
     weight: PositiveFloat = 1.0

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ from vtbench.train.interrupt import StopFlag, deferred_stop
 from vtbench.train.step import TrainStep
 
 
+@runtime_checkable
 class Journal(Protocol):
     """Where a loop reports; the run's writer is one."""
 
@@ -108,7 +109,7 @@ class Loop:
         first = self._resume()
         with deferred_stop() as stop:
             done, path = self._steps(first, stop)
-        if stop.raised and done < self.config.steps:
+        if stop.raised:
             raise KeyboardInterrupt
         return LoopResult(steps=done, seconds=time.monotonic() - started, checkpoint=path)
 
@@ -122,8 +123,8 @@ class Loop:
         for batch in self.batches(first, config.steps):
             values = self.step.run(done, batch)
             unchecked += 1
-            final = done + 1 == config.steps
-            save = final or stop.raised or (done + 1) % config.checkpoint_every == 0
+            final, stopping = done + 1 == config.steps, stop.raised
+            save = final or stopping or (done + 1) % config.checkpoint_every == 0
             log = final or done % config.log_every == 0
             if every_step or save or log:
                 _check_finite(done, values, unchecked, kept)
@@ -138,6 +139,6 @@ class Loop:
             if now - last_report > 0.5 or final:
                 self.journal.progress(self.name, done, config.steps, (done - first) / (now - started))
                 last_report = now
-            if stop.raised:
+            if stopping:
                 break
         return done, checkpoint.path_of(self.folder, kept)

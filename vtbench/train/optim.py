@@ -35,7 +35,7 @@ class Optimizers:
             member.zero_grad(set_to_none=True)
 
     def step(self, scaler: torch.amp.GradScaler) -> None:
-        """Step every member; with fp16, the scaler leaves out steps whose gradients overflowed."""
+        """Step every member; with fp16, the scaler leaves out a member whose gradients overflowed."""
         for member in self.members:
             scaler.step(member)
 

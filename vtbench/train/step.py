@@ -95,12 +95,16 @@ class TokenizerStep(TrainStep):
         self.optimizers.unscale(self.scaler)
         limit = self.config.grad_clip if self.config.grad_clip is not None else float("inf")
         grad_norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
-        # On a CPU the check costs nothing, and weights that a broken gradient would spoil stay good.
-        if self.device.type != "cpu" or (torch.isfinite(loss) and torch.isfinite(grad_norm)):
+        # Where it costs no waiting (the scaler waits anyway), weights that a broken gradient would spoil stay good.
+        looked_at = self.device.type == "cpu" or self.scaler.is_enabled()
+        if not looked_at or (torch.isfinite(loss) and torch.isfinite(grad_norm)):
             self.optimizers.step(self.scaler)
-            self.scaler.update()
             if self.ema is not None:
                 self.ema.update(self.model, step)
+        self.scaler.update()
+        if self.scaler.is_enabled():
+            # An overflow is no failure: the step is left out and the scale is lowered.
+            grad_norm = grad_norm.nan_to_num(0.0, 0.0, 0.0)
         if self.discriminator_optimizers is not None and self.loss.gan_active(step):
             reconstruction = output.reconstruction.detach()
             scalars |= self._train_discriminator(step, targets, reconstruction, schedule)

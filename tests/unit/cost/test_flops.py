@@ -175,3 +175,15 @@ def test_on_meta_copies_no_data_and_keeps_shared_weights_shared():
     assert {tensor.device.type for tensor in twin.state_dict().values()} == {"meta"}
     assert twin[2].weight is twin[0].weight
     assert model[0].weight.device.type == "cpu"
+
+
+def test_deterministic_mode_does_not_matter_and_stays():
+    module = nn.Upsample(size=(6, 6), mode="bilinear")
+    head = nn.Sequential(module, nn.Conv2d(3, 2, 3))
+    expected = count_flops(head, torch.zeros(1, 3, 4, 4)).macs
+    torch.use_deterministic_algorithms(True)
+    try:
+        assert count_flops(head, torch.zeros(1, 3, 4, 4)).macs == expected
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)

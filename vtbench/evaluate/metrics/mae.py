@@ -13,6 +13,7 @@ class Mae(PerImageMetric):
 
     name = "mae"
     title = "MAE"
+    unit = "pixels in [0, 1]"
     higher_is_better = False
     source = "mean |difference| / 255 over all channels of uint8 RGB; mean over images"
 

@@ -5,8 +5,9 @@ FlexiViT, Beyer et al. 2023):
 
 - `bilinear` (slides, our default): the kernel is resized bilinearly, half-pixel, without antialiasing.
 - `pinv` (the official code): FlexiViT's pseudo-inverse resize (section 3.4). With B the matrix that resizes an image
-  from the base size to the patch size, the kernel is `pinv(B^T) w`: a small patch gets the same embedding that its
-  enlarged copy would get from the base kernel. When shrinking, most base weights drop out (32 -> 8 keeps 4 of 16).
+  from the base size to the patch size, the kernel is `pinv(B^T) w`. For patches larger than the base, an enlarged patch
+  keeps its embedding exactly. For smaller ones it is only the nearest fit, and most base weights drop out (32 -> 8
+  keeps 4 of 16).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vtbench.models.nn.precision import full_precision
 from vtbench.models.nn.transformer import WeightInit, init_weight
 
 KernelResize = Literal["bilinear", "pinv"]
@@ -75,7 +77,7 @@ class AdaptivePatchEmbed(nn.Module):
         """Return the kernel for a patch (height, width in pixels), derived in fp32."""
         if patch == (self.kernel_size, self.kernel_size):
             return self.weight
-        with torch.autocast(self.weight.device.type, enabled=False):
+        with full_precision(self.weight):
             if self.resize == "bilinear":
                 return F.interpolate(self.weight, size=patch, mode="bilinear", align_corners=False)
             matrix = pinv_matrix(self.kernel_size, patch).to(self.weight.device)

@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vtbench.models.nn.precision import full_precision
 from vtbench.models.quantizers.output import QuantizerOutput
 
 CodebookInit = Literal["uniform", "data"]
@@ -74,7 +75,7 @@ class MultiCodebookQuantizer(nn.Module):
     def forward(self, latents: Float[Tensor, "batch tokens channels"]) -> QuantizerOutput:
         """Quantise latents; in training, also initialise and revive entries where that is asked for."""
         batch = latents.shape[0]
-        with torch.autocast(latents.device.type, enabled=False):
+        with full_precision(latents):
             z = self._chunks(latents)
             if self.training:
                 self._initialise(z.detach())

@@ -81,6 +81,11 @@ class VibeTokenConfig(Frozen):
             raise ValueError(f"latent_width {self.latent_width} is no multiple of num_codebooks {self.num_codebooks}")
         if self.blur_kernel_size % 2 == 0:
             raise ValueError(f"blur_kernel_size must be odd, got {self.blur_kernel_size}")
+        if self.patch_embed != "fixed" and self.kernel_size < self.blur_kernel_size - 2:
+            raise ValueError(
+                f"kernel_size {self.kernel_size} is too small for blur_kernel_size {self.blur_kernel_size}:"
+                f" it must be at least {self.blur_kernel_size - 2}"
+            )
         if list(self.patch_sizes) != sorted(set(self.patch_sizes)):
             raise ValueError(f"patch_sizes must ascend, got {list(self.patch_sizes)}")
         if self.min_patches > self.max_patches:

@@ -62,7 +62,7 @@ def convert_state(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
         state[name] = value
     if not codebooks:
         raise WeightsError("no 'quantize.codebooks.*.embedding.weight' here: this is no VibeToken tokenizer")
-    state["quantizer.codebooks"] = torch.stack([codebooks[i] for i in range(len(codebooks))])
+    state["quantizer.codebooks"] = torch.stack([codebooks[i] for i in sorted(codebooks)])
     return state
 
 

@@ -43,7 +43,7 @@ def run(context: RunContext) -> None:
             writer.add_metrics(values)
             num_new += len(values)
         _keep_pictures(context, reconstruct, point)
-    if num_new or writer.record.stage(NAME) is None:
+    if num_new or not context.is_done(NAME):
         writer.set_stage(StageRecord(name=NAME, status="done", seconds=time.monotonic() - started))
 
 

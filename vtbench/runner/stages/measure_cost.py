@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from vtbench.cost.tokenizer import measure_tokenizer
-from vtbench.evaluate.suite import evaluation_points, validation_indices
+from vtbench.evaluate.suite import Point, evaluation_points, validation_indices
 from vtbench.runner.context import RunContext
 from vtbench.schema.base import parse_resolution
 from vtbench.schema.record import StageRecord
@@ -15,19 +15,24 @@ NAME = "measure_cost"
 
 def run(context: RunContext) -> None:
     """Measure the points whose GFLOPs the record lacks."""
-    evaluate, writer = context.plan.evaluate, context.writer
+    evaluate, writer, started = context.plan.evaluate, context.writer, time.monotonic()
     known = {
         (v.params.get("resolution"), v.params.get("num_tokens")) for v in writer.record.metrics if v.name == "gflops"
     }
     missing = [p for p in evaluation_points(evaluate) if (p.resolution, p.num_tokens) not in known]
-    if not missing:
-        return
-    started = time.monotonic()
+    if missing:
+        _measure(context, missing)
+    if missing or not context.is_done(NAME):
+        writer.set_stage(StageRecord(name=NAME, status="done", seconds=time.monotonic() - started))
+
+
+def _measure(context: RunContext, points: list[Point]) -> None:
+    evaluate = context.plan.evaluate
     model = context.trained_tokenizer()
     indices = validation_indices(context.val_data, evaluate.batch_size)
-    for resolution in dict.fromkeys(point.resolution for point in missing):
+    for resolution in dict.fromkeys(point.resolution for point in points):
         images = context.val_data.images(indices, parse_resolution(resolution)).float() / 255
-        lengths = [point.num_tokens for point in missing if point.resolution == resolution]
+        lengths = [point.num_tokens for point in points if point.resolution == resolution]
         values = measure_tokenizer(
             model,
             images,
@@ -35,5 +40,4 @@ def run(context: RunContext) -> None:
             num_tokens=lengths,
             repeats=evaluate.throughput_repeats,
         )
-        writer.add_metrics(values)
-    writer.set_stage(StageRecord(name=NAME, status="done", seconds=time.monotonic() - started))
+        context.writer.add_metrics(values)

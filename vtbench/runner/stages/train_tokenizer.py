@@ -17,8 +17,7 @@ NAME = "train_tokenizer"
 
 def run(context: RunContext) -> None:
     """Train, unless the record says that this is done."""
-    before = context.writer.record.stage(NAME)
-    if before is not None and before.status == "done":
+    if context.is_done(NAME):
         return
     config, seed = context.spec.config, context.spec.seed
     context.writer.set_stage(StageRecord(name=NAME, status="running"))
