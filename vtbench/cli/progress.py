@@ -114,22 +114,20 @@ class Board:
             row.note = event.cause or ""
 
     def seconds_left(self) -> float | None:
-        """Estimate the time until all runs are done, from those that are and from how far the present one is."""
+        """Estimate the time until all runs are done, from those that are and from how far the present ones are."""
         finished = [row.seconds for row in self.rows.values() if row.state == "done" and row.seconds > 0]
-        present = next((row for row in self.rows.values() if row.state == "running"), None)
+        present = [row for row in self.rows.values() if row.state == "running"]
         waiting = sum(row.state == "waiting" for row in self.rows.values())
-        left = 0.0
-        each = sum(finished) / len(finished) if finished else None
-        if present is not None:
-            rest = _stage_left(present.progress)
-            if each is None and rest is not None:
-                each = present.seconds + rest
-            if each is None:
-                return None
-            left += max(each - present.seconds, rest or 0.0)
-        elif each is None:
-            return 0.0 if not waiting else None
-        return left + waiting * (each or 0.0)
+        rests = [_stage_left(row.progress) for row in present]
+        guesses = [row.seconds + rest for row, rest in zip(present, rests, strict=True) if rest is not None]
+        if not present and not waiting:
+            return 0.0
+        if not (known := finished or guesses):
+            return None
+        each = sum(known) / len(known)
+        left = [max(each - row.seconds, rest or 0.0) for row, rest in zip(present, rests, strict=True)]
+        # Slots work side by side; what waits is shared among them.
+        return max(max(left, default=0.0), (sum(left) + waiting * each) / max(1, len(present)))
 
     def table(self) -> Group:
         """Return the runs with bars, and the time left."""

@@ -36,6 +36,12 @@ def run(
     profile: ProfileOption = DEFAULT_PROFILE,
     seeds: SeedsOption = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Train again what is done already.")] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", "-j", min=1, metavar="N", help="Most runs at once. [default: what fits]", show_default=False
+        ),
+    ] = None,
     root: RootOption = None,
     report_dir: Annotated[
         Path | None,
@@ -60,7 +66,7 @@ def run(
     failure = None
     try:
         with display(plan) as show:
-            run_plan(store, plan, store.plan_path(plan.id), fresh=fresh, on_event=show)
+            run_plan(store, plan, store.plan_path(plan.id), fresh=fresh, jobs=jobs, on_event=show)
     except RunsFailedError as error:
         failure = error
     except KeyboardInterrupt:

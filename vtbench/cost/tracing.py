@@ -24,7 +24,7 @@ _SIZES = {torch.Tensor.shape.__get__, torch.Tensor.size, torch.Tensor.numel, tor
 def integer_sizes() -> Iterator[None]:
     """Trace with integer sizes inside this context."""
     with ExitStack() as stack:
-        stack.enter_context(_KernelsUntraced())  # type: ignore[no-untyped-call]
+        stack.enter_context(_KernelsUntraced())
         stack.enter_context(_IntegerSizes())
         yield
 
@@ -51,7 +51,7 @@ def _untraced() -> Iterator[None]:
             _SET_STATE(state)
 
 
-class _KernelsUntraced(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _KernelsUntraced(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:

@@ -17,7 +17,7 @@ LAYER = "pooled"
 _PREFIX = "vtbench-"
 
 
-class FidelityExtractor(FeatureExtractorBase):  # type: ignore[misc]  # torch-fidelity has no types
+class FidelityExtractor(FeatureExtractorBase):
     """One feature network with its single layer, `pooled`, under the name `vtbench-<network>`."""
 
     def __init__(self, name: str, features_list: Sequence[str] = (LAYER,), **options: Any) -> None:

@@ -39,6 +39,9 @@ class ResourceConfig(Frozen):
 
     device: str = "cpu"
     num_gpus: int = 0
+    num_threads: PositiveInt | None = None
+    """Threads of one run on a CPU, null for all cores. Fixed, it makes results independent of the number of cores, and
+    several runs share a machine."""
     peak_flops: float | None = None
     """Peak of one device in FLOP/s at the training precision, for the estimate of hours."""
     utilisation: float = 0.4
@@ -53,6 +56,8 @@ class Profile(Frozen):
     cost: str
     set: dict[str, Any] = Field(default_factory=dict)
     seeds: tuple[int, ...] | None = None
+    metrics: tuple[str, ...] | None = None
+    """What is measured at this scale, where it is not what the study says."""
     resources: ResourceConfig = ResourceConfig()
 
 

@@ -52,14 +52,15 @@ def problems(plan: StudyPlan, cache_dir: Path, set: Mapping[str, Any] | None = N
             checked[key] = list(_run_problems(config, plan, cache_dir))
         merged = merge_cell(file, plan.study, plan.profile, arms[cell.arm], cell.coordinates, set or {})
         lines.update(dict.fromkeys(_line(problem, merged.locate) for problem in checked[key]))
+    place = ("metrics",) if plan.profile.metrics is None else ("profiles", plan.profile.name, "metrics")
     for index, name in enumerate(plan.metrics):
         try:
             METRICS.load(name).check()
         except VtbenchError as error:
-            lines[f"{file.locate(('metrics', index))}: metrics: {error}"] = None
+            lines[f"{file.locate((*place, index))}: metrics: {error}"] = None
     for problem in _device_problems(plan):
-        place = file.locate(("profiles", plan.profile.name, "resources", "device"))
-        lines[f"{place}: profiles.{plan.profile.name}: {problem}"] = None
+        where = file.locate(("profiles", plan.profile.name, "resources", "device"))
+        lines[f"{where}: profiles.{plan.profile.name}: {problem}"] = None
     return list(lines)
 
 

@@ -60,7 +60,7 @@ def expand(
         study=study,
         profile=chosen,
         seeds=seed_list,
-        metrics=study.metrics,
+        metrics=chosen.metrics or study.metrics,
         evaluate=evaluate,
         cells=tuple(cells),
         runs=runs,

@@ -114,13 +114,19 @@ def _problems(study: Study, file: YamlFile) -> Iterator[str]:
     if study.reference_arm not in arms:
         place = file.locate(("reference_arm",))
         yield f"{place}: reference_arm: no arm is called '{study.reference_arm}'.{suggest(study.reference_arm, arms)}"
-    for index, metric in enumerate(study.metrics):
+    yield from _metric_problems(study.metrics, file, ("metrics",))
+    for profile in study.profiles:
+        yield from _metric_problems(profile.metrics or (), file, ("profiles", profile.name, "metrics"))
+    yield from _section_problems(study, file)
+    yield from _path_problems(study, file)
+
+
+def _metric_problems(metrics: Iterable[str], file: YamlFile, place: KeyPath) -> Iterator[str]:
+    for index, metric in enumerate(metrics):
         try:
             METRICS.check(metric)
         except RegistryError as error:
-            yield f"{file.locate(('metrics', index))}: metrics: {error}"
-    yield from _section_problems(study, file)
-    yield from _path_problems(study, file)
+            yield f"{file.locate((*place, index))}: metrics: {error}"
 
 
 def _section_problems(study: Study, file: YamlFile) -> Iterator[str]:

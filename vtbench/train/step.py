@@ -6,6 +6,7 @@ The loop sees a `TrainStep` and nothing of models, losses or studies; a generato
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from vtbench.data.mixing import Batch
 from vtbench.models.losses.tokenizer_loss import TokenizerLoss
-from vtbench.models.tokenizers.base import Tokenizer
+from vtbench.models.tokenizers.base import Tokenizer, TokenizerOutput
 from vtbench.schema.run import TrainConfig
 from vtbench.seeding import rng
 from vtbench.train.ema import Ema
@@ -59,7 +60,7 @@ class TokenizerStep(TrainStep):
     def __init__(self, model: Tokenizer, loss: TokenizerLoss, config: TrainConfig, seed: int) -> None:
         self.model, self.loss, self.config, self.seed = model, loss, config, seed
         self.device = next(model.parameters()).device
-        self.forward: nn.Module = torch.compile(model) if config.compile else model
+        self.forward: Callable[..., TokenizerOutput] = torch.compile(model) if config.compile else model
         self.optimizers = build_optimizers(model, config.optimizer)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
         self.ema = Ema(model, config.ema.decay) if config.ema is not None else None
@@ -80,7 +81,8 @@ class TokenizerStep(TrainStep):
     def run(self, step: int, batch: Batch) -> dict[str, Tensor]:
         """Train on a batch; see `TrainStep.run`."""
         inputs, targets = batch.inputs.to(self.device), batch.targets.to(self.device)
-        input_size, target_size = tuple(inputs.shape[-2:]), tuple(targets.shape[-2:])
+        input_size = (inputs.shape[-2], inputs.shape[-1])
+        target_size = (targets.shape[-2], targets.shape[-1])
         choices = rng(self.seed, "geometry", step)
         geometry = self.model.draw_geometry(choices, input_size, target_size, self._num_tokens(step))
         schedule = factor(self.config.schedule, step, self.config.steps)

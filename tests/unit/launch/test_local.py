@@ -9,7 +9,8 @@ import time
 import pytest
 
 from vtbench.errors import RunsFailedError
-from vtbench.launch.local import log_path, run_plan, worker_environment
+from vtbench.launch.local import MAX_SLOTS, log_path, num_slots, run_plan, worker_environment
+from vtbench.schema.study import ResourceConfig
 from vtbench.store.lock import RunLock
 from vtbench.store.query import load_progress, load_record
 
@@ -17,10 +18,34 @@ from vtbench.store.query import load_progress, load_record
 def test_workers_keep_large_blocks_and_use_all_cores(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setenv("MALLOC_TOP_PAD_", "7")
-    found = worker_environment()
+    found = worker_environment(ResourceConfig())
     assert found["OMP_NUM_THREADS"] == str(len(os.sched_getaffinity(0)))
     assert found["MALLOC_MMAP_THRESHOLD_"] == "4294967296"
     assert found["MALLOC_TOP_PAD_"] == "7"
+
+
+def test_threads_that_a_profile_fixes_stand_above_the_environment(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    assert worker_environment(ResourceConfig(num_threads=1))["OMP_NUM_THREADS"] == "1"
+    assert worker_environment(ResourceConfig())["OMP_NUM_THREADS"] == "7"
+
+
+def test_runs_share_the_cores_only_where_their_threads_are_known(monkeypatch):
+    monkeypatch.setattr("vtbench.launch.local._cores", lambda: 6)
+    assert num_slots(ResourceConfig()) == 1
+    assert num_slots(ResourceConfig(device="cuda", num_threads=1)) == 1
+    assert num_slots(ResourceConfig(num_threads=2)) == 3
+    assert num_slots(ResourceConfig(num_threads=1)) == MAX_SLOTS
+    assert num_slots(ResourceConfig(num_threads=8)) == 1
+
+
+def test_never_more_at_once_than_slots(store, make_plan):
+    plan = make_plan()
+    events = []
+    run_plan(store, plan, store.plan_path(plan.id), jobs=2, on_event=events.append)
+    kinds = [event.kind for event in events if event.kind != "progress"]
+    assert kinds == ["started", "started", "done", "done"]
+    assert {record.status for run_id in plan.runs if (record := load_record(store, run_id))} == {"done"}
 
 
 def test_a_run_is_made_once_and_a_failed_one_stops_no_other(store, make_plan):

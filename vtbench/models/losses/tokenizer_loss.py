@@ -60,8 +60,8 @@ class TokenizerLoss(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> TokenizerLoss:
         for network in self._perceptual:
-            network._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+            network._apply(fn, recurse)
+        super()._apply(fn, recurse)
         return self
 
     def gan_active(self, step: int) -> bool:

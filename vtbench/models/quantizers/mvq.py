@@ -4,9 +4,9 @@ The latent is cut into equal chunks, each with a codebook of its own: nearest en
 fp32, straight-through gradient. Loss, averaged over the codebooks: `beta ||sg(e) - z||^2 + ||e - sg(z)||^2` (van den
 Oord et al. 2017), beta = 0.25. No entropy loss, no l2 normalisation, no EMA.
 
-Two options that the official code does not have, both off by default, for runs of minutes: codebooks that start from
-the first batch's latents, and entries that have not been used for `revive_after` steps moved onto latents of the
-batch at hand.
+Three options that the official code does not have, all off by default, for runs of minutes: codebooks that start from
+a training batch's latents, entries that have not been used for `revive_after` steps moved onto latents of the batch at
+hand, and first steps whose latents pass unquantised (`warmup_steps`), so that there is something to start from.
 """
 
 from __future__ import annotations
@@ -28,12 +28,11 @@ class MultiCodebookQuantizer(nn.Module):
     """`num_codebooks` codebooks of `codebook_size` entries of width `channels / num_codebooks`.
 
     Args:
-        channels: width of the latents; `num_codebooks` must divide it.
-        num_codebooks: number of chunks and codebooks.
-        codebook_size: entries of each codebook.
-        commitment: beta of the loss.
-        init: `uniform` in +-1/codebook_size, or `data`: the latents of the first training batch.
-        revive_after: training steps without use after which an entry is moved; None never moves one.
+        channels: width of the latents; `num_codebooks` must divide it. num_codebooks: number of chunks and codebooks.
+        codebook_size: entries of each codebook. commitment: beta of the loss. init: `uniform` in +-1/codebook_size,
+        or `data`: latents of the first batch that is quantised in training. revive_after: training steps without use
+        after which an entry is moved; None never moves one. warmup_steps: training steps at first whose latents pass
+        unquantised; their codes are the nearest ones all the same.
 
     Raises:
         ValueError: `num_codebooks` does not divide `channels`.
@@ -47,6 +46,7 @@ class MultiCodebookQuantizer(nn.Module):
         commitment: float = 0.25,
         init: CodebookInit = "uniform",
         revive_after: int | None = None,
+        warmup_steps: int = 0,
     ) -> None:
         super().__init__()
         if channels % num_codebooks:
@@ -55,14 +55,17 @@ class MultiCodebookQuantizer(nn.Module):
         self.codebook_size = codebook_size
         self.commitment = commitment
         self.revive_after = revive_after
+        self.warmup_steps = warmup_steps
         self.codebooks = nn.Parameter(torch.empty(num_codebooks, codebook_size, channels // num_codebooks))
         nn.init.uniform_(self.codebooks, -1 / codebook_size, 1 / codebook_size)
         # State exists only where it is used, so that the default has exactly the official parameters.
         self.initialised: Tensor | None
         self.idle_steps: Tensor | None
+        self.steps_seen: Tensor | None
         self.register_buffer("initialised", torch.zeros((), dtype=torch.bool) if init == "data" else None)
         counts = torch.zeros(num_codebooks, codebook_size, dtype=torch.int64)
         self.register_buffer("idle_steps", counts if revive_after is not None else None)
+        self.register_buffer("steps_seen", torch.zeros((), dtype=torch.int64) if warmup_steps else None)
 
     def _chunks(self, latents: Float[Tensor, "batch tokens channels"]) -> Float[Tensor, "num_codebooks vectors dim"]:
         return latents.float().unflatten(-1, (self.num_codebooks, -1)).permute(2, 0, 1, 3).flatten(1, 2)
@@ -74,6 +77,8 @@ class MultiCodebookQuantizer(nn.Module):
 
     def forward(self, latents: Float[Tensor, "batch tokens channels"]) -> QuantizerOutput:
         """Quantise latents; in training, also initialise and revive entries where that is asked for."""
+        if self._warming_up():
+            return self._pass(latents)
         batch = latents.shape[0]
         with full_precision(latents):
             z = self._chunks(latents)
@@ -92,6 +97,23 @@ class MultiCodebookQuantizer(nn.Module):
             indices=indices,
             loss=loss,
             stats={"codebook_usage": self._usage(flat), "codebook_loss": codebook_loss.detach()},
+        )
+
+    def _warming_up(self) -> bool:
+        """Return whether this training step passes latents unquantised, and count it."""
+        if not self.training or self.steps_seen is None:
+            return False
+        self.steps_seen.add_(1)
+        return int(self.steps_seen) <= self.warmup_steps
+
+    def _pass(self, latents: Float[Tensor, "batch tokens channels"]) -> QuantizerOutput:
+        flat = self._nearest(self._chunks(latents.detach()))
+        none = torch.zeros((), device=latents.device)
+        return QuantizerOutput(
+            z_q=latents,
+            indices=flat.unflatten(1, (latents.shape[0], -1)).transpose(0, 1),
+            loss=none,
+            stats={"codebook_usage": none, "codebook_loss": none},
         )
 
     def _usage(self, flat: Int[Tensor, "num_codebooks vectors"]) -> Float[Tensor, ""]:

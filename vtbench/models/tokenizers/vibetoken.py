@@ -25,7 +25,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
-from pydantic import PositiveFloat, PositiveInt, model_validator
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor
 
 from vtbench.errors import ResolutionError
@@ -56,6 +56,8 @@ class VibeTokenConfig(Frozen):
     codebook_size: PositiveInt = 4096
     codebook_init: CodebookInit = "uniform"
     revive_after: PositiveInt | None = None
+    quantizer_warmup: NonNegativeInt = 0
+    """Training steps at first whose latents pass unquantised."""
     weight_init: WeightInit = "trunc_normal"
     pos_embed: PosEmbed = "grid"
     pos_grid_size: PositiveInt = 32
@@ -135,6 +137,7 @@ class VibeToken(Tokenizer):
             config.codebook_size,
             init=config.codebook_init,
             revive_after=config.revive_after,
+            warmup_steps=config.quantizer_warmup,
         )
         self.decoder = MaskTokenDecoder(
             decoder,

@@ -1,4 +1,4 @@
-"""The small study on real pictures, expanded, with its plan in a store."""
+"""The small study on real pictures, expanded, with its plan in a store: what launchers and runners are given."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from vtbench.store.query import save_plan
 from vtbench.study.expand import expand
 from vtbench.study.load import load_study
 
-TEXT = (Path(__file__).parents[2] / "fakes" / "small_study.yaml").read_text()
+TEXT = (Path(__file__).parents[1] / "fakes" / "small_study.yaml").read_text()
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def make_plan(tmp_path, store):
-    """Write pictures and the study, and return its plan as it is in the store."""
+    """Write pictures and the study, and return its plan as it is in the store; `a__b=1` sets `a.b`."""
     draw = np.random.default_rng(0)
     for split in ("train", "val"):
         folder = tmp_path / "images" / split / "a"

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from vtbench.models.tokenizers.vibetoken import VibeToken
+from vtbench.runner.stages import evaluate_reconstruction, train_tokenizer
+from vtbench.schema.record import StageRecord
+from vtbench.store.query import load_progress
+
+NAME = evaluate_reconstruction.NAME
+
+
+@pytest.fixture
+def context(make_plan, open_context):
+    """A run that is trained, to be measured at two lengths."""
+    with open_context(make_plan(evaluate__num_tokens=[None, 2])) as context:
+        train_tokenizer.run(context)
+        yield context
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    """Record how many images each call of the encoder got."""
+    encoded = []
+
+    def encode(model, images, geometry, real=VibeToken.encode):
+        encoded.append(len(images))
+        return real(model, images, geometry)
+
+    monkeypatch.setattr(VibeToken, "encode", encode)
+    return encoded
+
+
+def pictures(context):
+    return sorted(path.name for path in context.store.samples_dir(context.spec.run_id).iterdir())
+
+
+def test_every_metric_at_every_point(context):
+    evaluate_reconstruction.run(context)
+    record = context.writer.record
+    found = sorted((v.name, v.params["num_tokens"] or 0) for v in record.metrics)
+    assert found == [(name, length) for name in ("mae", "psnr", "psnr_mean_image") for length in (0, 2)]
+    assert all(value.num_samples == 4 and value.checkpoint == "ema@3" for value in record.metrics)
+    assert record.stage(NAME).status == "done"
+    progress = load_progress(context.store, context.spec.run_id)
+    assert (progress.stage, progress.step, progress.total) == (NAME, 8, 8)
+
+
+def test_pictures_show_the_same_images_at_every_length(context):
+    evaluate_reconstruction.run(context)
+    stems = ("16x16_L2", "16x16_Lfull")
+    assert pictures(context) == [f"{stem}_{kind}.png" for stem in stems for kind in ("original", "reconstruction")]
+    folder = context.store.samples_dir(context.spec.run_id)
+    images = {name: np.asarray(Image.open(folder / name)) for name in pictures(context)}
+    assert {image.shape for image in images.values()} == {(16, 2 * 16, 3)}
+    assert np.array_equal(images["16x16_L2_original.png"], images["16x16_Lfull_original.png"])
+    assert not np.array_equal(images["16x16_L2_original.png"], images["16x16_L2_reconstruction.png"])
+
+
+def test_what_is_known_is_not_measured_again(context, encoded):
+    evaluate_reconstruction.run(context)
+    # two batches and a strip of pictures at each of two points
+    assert encoded == [2, 2, 2] * 2
+    record = context.writer.record
+    evaluate_reconstruction.run(context)
+    assert encoded == [2, 2, 2] * 2
+    assert context.writer.record == record
+
+
+def test_a_lost_picture_is_drawn_again(context, encoded):
+    evaluate_reconstruction.run(context)
+    before, record = pictures(context), context.writer.record
+    (context.store.samples_dir(context.spec.run_id) / before[0]).unlink()
+    encoded.clear()
+    evaluate_reconstruction.run(context)
+    assert pictures(context) == before
+    assert encoded == [2]
+    assert context.writer.record == record
+
+
+def test_a_stage_that_had_failed_is_done_in_the_end(context):
+    evaluate_reconstruction.run(context)
+    context.writer.set_stage(StageRecord(name=NAME, status="failed"))
+    evaluate_reconstruction.run(context)
+    assert context.writer.record.stage(NAME).status == "done"

@@ -1,0 +1,70 @@
+import pytest
+from pydantic import ValidationError
+
+from vtbench.schema.run import Component, MixingConfig, RunConfig, RunSpec, TrainConfig
+from vtbench.schema.study import Arm, ArmFacts, Cell, EvaluateConfig, Profile, Study, StudyPlan
+
+
+@pytest.fixture
+def plan():
+    config = RunConfig(
+        tokenizer=Component(name="vibetoken"),
+        data=Component(name="icons"),
+        mixing=MixingConfig(inputs={"64x64": 1.0}, targets={"64x64": 0.5, "32x64": 0.5}),
+        train=TrainConfig(steps=10, batch_size=4),
+    )
+    profile = Profile(name="tiny", note="a note", cost="minutes", set={"train.steps": 10})
+    study = Study(
+        name="small",
+        path="studies/small.yaml",
+        question="Which?",
+        source="here",
+        expected="unknown",
+        base={"train": {"steps": 10}},
+        arms=(Arm(name="a", title="A", set={}),),
+        axes={"tokenizer.num_latent_tokens": (4, 8)},
+        metrics=("psnr",),
+        profiles=(profile,),
+        reference_arm="a",
+    )
+    cell = Cell(arm="a", coordinates={"tokenizer.num_latent_tokens": 4}, seed=0, run_id="abc")
+    facts = ArmFacts(
+        arm="a", coordinates={}, num_parameters=1, training_flops=2.0, images_seen=40, steps=10, num_tokens="4"
+    )
+    return StudyPlan(
+        study=study,
+        profile=profile,
+        seeds=(0,),
+        metrics=("psnr",),
+        evaluate=EvaluateConfig(resolutions=("64x64",), num_tokens=(None, 4), num_samples=8),
+        cells=(cell,),
+        runs={"abc": RunSpec(run_id="abc", config=config, seed=0)},
+        facts=(facts,),
+    )
+
+
+def test_a_plan_is_named_by_study_and_profile(plan):
+    assert plan.id == "small@tiny"
+
+
+def test_a_plan_survives_its_file(plan):
+    assert StudyPlan.model_validate_json(plan.model_dump_json()) == plan
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"resolutions": ("64",), "num_samples": 8},
+        {"resolutions": ("64x64",), "num_samples": 0},
+        {"resolutions": ("64x64",), "num_samples": 8, "num_tokens": (0,)},
+        {"resolutions": ("64x64",)},
+        {"resolutions": ("64x64",), "num_samples": 8, "resolution": "64x64"},
+    ],
+)
+def test_a_wrong_evaluation_is_refused(fields):
+    with pytest.raises(ValidationError):
+        EvaluateConfig(**fields)
+
+
+def test_every_point_is_measured_at_full_length_by_default():
+    assert EvaluateConfig(resolutions=("64x64",), num_samples=8).num_tokens == (None,)

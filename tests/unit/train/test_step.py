@@ -1,0 +1,168 @@
+import pytest
+import torch
+
+from vtbench.schema.run import LossConfig, NumTokensRange, OptimizerConfig, ScheduleConfig
+from vtbench.seeding import rng
+from vtbench.train import checkpoint
+
+
+def weights(module):
+    """Return what the optimisers change; codebooks also move in the forward pass, when entries are revived."""
+    return {name: value.clone() for name, value in module.state_dict().items() if "quantizer" not in name}
+
+
+@pytest.fixture
+def batch(make_batches):
+    return make_batches().batch(0)
+
+
+def test_a_step_trains_the_model_and_its_average(make_step, batch, same):
+    step = make_step()
+    before, average = weights(step.model), {name: value.clone() for name, value in step.ema.state.items()}
+    found = step.run(0, batch)
+    assert {"loss", "mse", "quantizer", "grad_norm", "learning_rate_factor"} <= found.keys()
+    assert all(value.ndim == 0 and not value.requires_grad and value.isfinite() for value in found.values())
+    after = weights(step.model)
+    assert not same(after, before)
+    name = "encoder.proj.weight"
+    # the ramp at step 0: decay 1 / 10
+    torch.testing.assert_close(step.ema.state[name], 0.1 * average[name] + 0.9 * after[name])
+
+
+def test_training_goes_down(make_step, batch):
+    step = make_step(losses=LossConfig(), num_tokens=None, optimizer=OptimizerConfig(learning_rate=3e-3), steps=20)
+    found = [step.run(number, batch)["mse"].item() for number in range(20)]
+    assert found[-1] < 0.7 * found[0]
+
+
+def test_the_schedule_is_the_learning_rate_of_the_step(make_step, batch, same):
+    schedule = ScheduleConfig(warmup_steps=2, final_factor=0.0)
+    step = make_step(schedule=schedule, steps=4)
+    assert step.run(0, batch)["learning_rate_factor"].item() == 0.5
+    before = weights(step.model)
+    assert step.run(3, batch)["learning_rate_factor"].item() == pytest.approx(0)
+    assert all(torch.allclose(value, before[name], atol=1e-6) for name, value in weights(step.model).items())
+
+
+def test_the_discriminator_waits_for_its_step(make_step, make_batches, same):
+    step, batches = make_step(), make_batches()
+    before = weights(step.loss)
+    for number in (0, 1):
+        assert "gan_discriminator" not in step.run(number, batches.batch(number))
+        assert same(step.loss.state_dict(), before)
+    found = step.run(2, batches.batch(2))
+    assert {"gan_generator", "gan_discriminator", "gan_lecam"} <= found.keys()
+    after = step.loss.state_dict()
+    assert not any(torch.equal(value, before[name]) for name, value in after.items() if "weight" in name)
+    assert not torch.equal(after["lecam.real"], before["lecam.real"])
+
+
+def test_the_generators_side_leaves_the_discriminator_alone(make_step, batch):
+    step = make_step()
+    step.run(2, batch)
+    gradients = [parameter.grad.clone() for parameter in step.loss.patch_discriminator.parameters()]
+    step.run(1, batch)  # the GAN does not take part in this one
+    assert all(map(torch.equal, gradients, (p.grad for p in step.loss.patch_discriminator.parameters())))
+
+
+def test_all_state_resumes(make_step, make_batches, same, frozen_copy):
+    batches = make_batches()
+    whole = make_step()
+    for number in range(4):
+        whole.run(number, batches.batch(number))
+    middle = frozen_copy(whole.state_dict())
+    resumed = make_step(seed=1)  # other weights: all must come from the state
+    resumed.seed = whole.seed
+    resumed.load_state_dict(frozen_copy(middle))
+    assert same(resumed.state_dict(), middle)
+    assert middle["discriminator_optimizers"][0]["state"]
+    generators = checkpoint.rng_state()
+    one = whole.run(4, batches.batch(4))
+    checkpoint.set_rng_state(generators)
+    assert same(resumed.run(4, batches.batch(4)), one)
+    assert same(whole.state_dict(), resumed.state_dict())
+    assert not same(whole.state_dict()["loss"], middle["loss"])
+
+
+def test_gradients_are_clipped_to_the_limit(make_step, batch):
+    def norm(step):
+        return torch.stack([p.grad.norm() for p in step.model.parameters() if p.grad is not None]).norm()
+
+    free = make_step(grad_clip=None)
+    found = free.run(0, batch)["grad_norm"]
+    torch.testing.assert_close(norm(free), found)
+    limit = found.item() / 10
+    clipped = make_step(grad_clip=limit)
+    assert clipped.run(0, batch)["grad_norm"] == found
+    assert norm(clipped).item() == pytest.approx(limit, rel=1e-3)
+
+
+def test_lengths_are_drawn_within_the_range_and_from_the_step_alone(make_step, batch):
+    step = make_step(num_tokens=NumTokensRange(min=2, max=4), losses=LossConfig(), ema=None)
+    seen = []
+    step.model.quantizer.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape[1]))
+    for number in (0, 5, 1, 5):
+        step.run(number, batch)
+    assert seen[1] == seen[3]
+    drawn = [step._num_tokens(number) for number in range(60)]
+    assert [drawn[number] for number in (0, 5, 1)] == seen[:3]
+    assert set(drawn) == {2, 3, 4}
+    assert drawn != [make_step(seed=1)._num_tokens(number) for number in range(60)]
+    assert make_step(num_tokens=None)._num_tokens(0) is None
+
+
+def test_patches_are_drawn_from_the_step_alone(make_step, make_batches):
+    step, batches = make_step(), make_batches()
+    patches = []
+    step.model.encoder.register_forward_pre_hook(lambda module, inputs: patches.append(inputs[1]))
+    for number in range(8):
+        step.run(number, batches.batch(number))
+    again = [
+        step.model.draw_geometry(rng(0, "geometry", number), *batches.sizes(number), None).encoder_patch
+        for number in range(8)
+    ]
+    assert patches == again
+    assert len(set(patches)) == 2
+
+
+def test_bf16_computes_in_bf16_and_keeps_weights_in_fp32(make_step, batch):
+    seen = []
+    step = make_step(precision="bf16")
+    step.model.encoder.proj.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    found = step.run(2, batch)
+    assert seen == [torch.bfloat16]
+    assert all(parameter.dtype == torch.float32 for parameter in step.model.parameters())
+    assert all(value.isfinite() for value in found.values())
+    full = make_step().run(2, batch)
+    assert found["mse"] != full["mse"]
+    assert found["mse"].item() == pytest.approx(full["mse"].item(), rel=0.05)
+
+
+def test_fp16_leaves_out_a_step_that_overflows_and_goes_on(make_step, batch, same):
+    step = make_step(precision="fp16", losses=LossConfig(mse=1e5))
+    before = weights(step.model)
+    scale = step.scaler.get_scale()
+    found = step.run(0, batch)
+    # all or nothing: neither of the two optimisers takes half a gradient
+    assert same(weights(step.model), before)
+    assert step.scaler.get_scale() == scale / 2
+    assert found["grad_norm"] == 0
+    assert found["loss"].isfinite()
+    number = 1
+    while same(weights(step.model), before):
+        assert number < 40
+        found = step.run(number, batch)
+        number += 1
+    assert found["grad_norm"] > 0
+    assert all(value.isfinite().all() for value in step.model.state_dict().values())
+
+
+def test_a_broken_batch_does_not_spoil_the_weights(make_step, batch, same):
+    step = make_step(losses=LossConfig())
+    before, average = weights(step.model), {name: value.clone() for name, value in step.ema.state.items()}
+    batch.targets[0, 0, 0, 0] = float("nan")
+    found = step.run(0, batch)
+    assert found["loss"].isnan()
+    assert same(weights(step.model), before)
+    assert same(step.ema.state, average)
+    assert not step.optimizers.members[0].state
