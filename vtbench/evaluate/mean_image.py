@@ -14,7 +14,7 @@ from vtbench.evaluate.metrics.psnr import Psnr
 from vtbench.schema.base import content_hash
 from vtbench.seeding import rng
 
-MAX_IMAGES = 2048
+MAX_IMAGES = 512
 _BATCH = 64
 
 

@@ -3,7 +3,9 @@
 `AdaptivePatchEmbed` keeps one base kernel and derives the kernel of any patch size from it (VibeToken's slides, after
 FlexiViT, Beyer et al. 2023):
 
-- `bilinear` (slides, our default): the kernel is resized bilinearly, half-pixel, without antialiasing.
+- `bilinear` (slides, our default): the kernel is resized bilinearly, half-pixel, without antialiasing, and scaled by
+  the ratio of the areas, so that a constant image gets the same embedding at every size; the slides promise "consistent
+  features across patch sizes", and without the scale a patch of 8 would answer with a sixteenth of a patch of 32.
 - `pinv` (the official code): FlexiViT's pseudo-inverse resize (section 3.4). With B the matrix that resizes an image
   from the base size to the patch size, the kernel is `pinv(B^T) w`. For patches larger than the base, an enlarged patch
   keeps its embedding exactly. For smaller ones it is only the nearest fit, and most base weights drop out (32 -> 8
@@ -79,7 +81,8 @@ class AdaptivePatchEmbed(nn.Module):
             return self.weight
         with full_precision(self.weight):
             if self.resize == "bilinear":
-                return F.interpolate(self.weight, size=patch, mode="bilinear", align_corners=False)
+                resized = F.interpolate(self.weight, size=patch, mode="bilinear", align_corners=False)
+                return resized * (self.kernel_size**2 / (patch[0] * patch[1]))
             matrix = pinv_matrix(self.kernel_size, patch).to(self.weight.device)
             return (self.weight.flatten(2) @ matrix.T).unflatten(2, patch)
 

@@ -26,6 +26,7 @@ class PositionsConfig(Frozen):
     grid_size: int = 32
     grid_sampling: Sampling = "resize"
     rope_base: float = 100.0
+    rope_fastest: float = 1.0
     init_std: float | None = None
 
 
@@ -43,9 +44,9 @@ class Positions(nn.Module):
             case "learned":
                 self.added = LearnedPosEmbed(width, config.grid_size, config.init_std)
             case "rope":
-                self.turned = AxialRope(layers, head_dim, config.rope_base)
+                self.turned = AxialRope(layers, head_dim, config.rope_base, config.rope_fastest)
             case "rope_learnable":
-                self.turned = LearnableAxialRope(layers, head_dim, config.rope_base)
+                self.turned = LearnableAxialRope(layers, head_dim, config.rope_base, config.rope_fastest)
             case "none":
                 pass
 

@@ -35,10 +35,10 @@ def rotate(x: Float[Tensor, "batch heads tokens dim"], rotation: Rotation) -> Fl
     return torch.cat(turned, dim=-1).to(x.dtype)
 
 
-def axial_frequencies(head_dim: int, base: float) -> Float[Tensor, " pairs"]:
-    """Return `base ** (-i / n)` for the n = head_dim/4 pairs of each axis, rows first."""
+def axial_frequencies(head_dim: int, base: float, fastest: float = 1.0) -> Float[Tensor, " pairs"]:
+    """Return `fastest * base ** (-i / n)` radians a patch for the n = head_dim/4 pairs of each axis, rows first."""
     num = head_dim // 4
-    one_axis = base ** (-torch.arange(num, dtype=torch.float32) / num)
+    one_axis = fastest * base ** (-torch.arange(num, dtype=torch.float32) / num)
     return torch.cat([one_axis, one_axis])
 
 
@@ -62,15 +62,16 @@ class AxialRope(nn.Module):
     Args:
         num_layers: how many layers ask for a rotation.
         head_dim: width of a head, a multiple of 4.
-        base: wavelength base; frequencies run from 1 down to about 1/base radians a patch.
+        base: ratio of the fastest to about the slowest frequency.
+        fastest: highest frequency, radians a patch.
     """
 
-    def __init__(self, num_layers: int, head_dim: int, base: float) -> None:
+    def __init__(self, num_layers: int, head_dim: int, base: float, fastest: float = 1.0) -> None:
         super().__init__()
         if head_dim % 4:
             raise ValueError(f"axial RoPE needs a head width that 4 divides, got {head_dim}")
         self.num_layers = num_layers
-        self.register_buffer("frequencies", axial_frequencies(head_dim, base), persistent=False)
+        self.register_buffer("frequencies", axial_frequencies(head_dim, base, fastest), persistent=False)
 
     def rotations(self, lattice: tuple[int, int], num_before: int, num_after: int) -> list[Rotation]:
         """Return each layer's rotation for [num_before tokens, lattice patches row by row, num_after tokens]."""
@@ -82,11 +83,11 @@ class AxialRope(nn.Module):
 class LearnableAxialRope(nn.Module):
     """Axial frequencies that each layer learns, beginning at those of `AxialRope`."""
 
-    def __init__(self, num_layers: int, head_dim: int, base: float) -> None:
+    def __init__(self, num_layers: int, head_dim: int, base: float, fastest: float = 1.0) -> None:
         super().__init__()
         if head_dim % 4:
             raise ValueError(f"axial RoPE needs a head width that 4 divides, got {head_dim}")
-        self.frequencies = nn.Parameter(axial_frequencies(head_dim, base).repeat(num_layers, 1))
+        self.frequencies = nn.Parameter(axial_frequencies(head_dim, base, fastest).repeat(num_layers, 1))
 
     def rotations(self, lattice: tuple[int, int], num_before: int, num_after: int) -> list[Rotation]:
         """Return each layer's rotation for [num_before tokens, lattice patches row by row, num_after tokens]."""

@@ -29,6 +29,7 @@ class PatchRule:
     min_patches: int
     max_patches: int
     floor: bool = False
+    inference_share: float | None = None
 
     def _candidates(self, height: int, width: int) -> list[int]:
         tiling = [k for k in self.sizes if height % k == 0 and width % k == 0]
@@ -56,7 +57,11 @@ class PatchRule:
 
     def draw(self, rng: np.random.Generator, height: int, width: int) -> int:
         """Return a size for one training step."""
-        return int(rng.choice(self._candidates(height, width)))
+        candidates = self._candidates(height, width)
+        if self.inference_share is None or len(candidates) == 1:
+            return int(rng.choice(candidates))
+        first = rng.random() < self.inference_share
+        return candidates[0] if first else int(rng.choice(candidates[1:]))
 
 
 def official_encoder_patch(rng: np.random.Generator, height: int, width: int, kernel_size: int) -> int:

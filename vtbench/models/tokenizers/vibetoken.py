@@ -25,7 +25,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor
 
 from vtbench.errors import ResolutionError
@@ -63,6 +63,8 @@ class VibeTokenConfig(Frozen):
     pos_grid_size: PositiveInt = 32
     pos_grid_sampling: Sampling = "resize"
     rope_base: PositiveFloat = 100.0
+    rope_fastest: PositiveFloat = 1.0
+    """Highest rotary frequency in radians a patch; the slowest is about this over `rope_base`."""
     init_std: PositiveFloat | None = None
     """Standard deviation of initial positions, latents and mask token; null means width ** -0.5."""
     patch_embed: Literal["fixed", "bilinear", "pinv"] = "bilinear"
@@ -73,6 +75,8 @@ class VibeTokenConfig(Frozen):
     patch_sizes: tuple[PositiveInt, ...] = (8, 12, 16, 32)
     min_patches: PositiveInt = 256
     max_patches: PositiveInt = 1024
+    inference_patch_share: float | None = Field(default=None, ge=0, le=1)
+    """Share of training steps at the patch that inference would take; null draws all that are allowed alike."""
     blur_init: BlurInit = "delta"
     blur_kernel_size: PositiveInt = 9
     official: bool = False
@@ -115,6 +119,7 @@ class VibeToken(Tokenizer):
             min_patches=config.min_patches,
             max_patches=config.max_patches,
             floor=config.official,
+            inference_share=config.inference_patch_share,
         )
         encoder, decoder = (SIZES[s] if isinstance(s, str) else s for s in (config.encoder, config.decoder))
         positions = PositionsConfig(
@@ -122,6 +127,7 @@ class VibeToken(Tokenizer):
             grid_size=config.pos_grid_size,
             grid_sampling=config.pos_grid_sampling,
             rope_base=config.rope_base,
+            rope_fastest=config.rope_fastest,
             init_std=config.init_std,
         )
         patch_embed: FixedPatchEmbed | AdaptivePatchEmbed

@@ -77,6 +77,27 @@ def test_equal_seeds_give_equal_weights_and_others_do_not(build, pos_embed):
     assert not torch.equal(first["encoder.latent_tokens"], other["encoder.latent_tokens"])
 
 
+@pytest.mark.parametrize(
+    ("options", "read", "value"),
+    [
+        ({"init_std": 0.001}, lambda m: m.encoder.positions.added.grid.std() < 0.01, True),
+        ({"init_std": 0.001}, lambda m: m.decoder.mask_token.std() < 0.01, True),
+        ({"pos_grid_sampling": "official"}, lambda m: m.encoder.positions.added.sampling, "official"),
+        ({"pos_grid_sampling": "official"}, lambda m: m.decoder.positions.added.sampling, "official"),
+        ({"pos_embed": "rope", "rope_base": 4.0}, lambda m: m.encoder.positions.turned.frequencies[1], 0.5),
+        ({"patch_embed": "pinv"}, lambda m: m.encoder.patch_embed.resize, "pinv"),
+        ({"codebook_init": "data"}, lambda m: "quantizer.initialised" in m.state_dict(), True),
+        ({"revive_after": 3}, lambda m: m.quantizer.revive_after, 3),
+        ({"blur_init": "lowpass"}, lambda m: m.decoder.blur.weight.min() > 0, True),
+        ({"blur_kernel_size": 5}, lambda m: m.decoder.blur.weight.shape[-1], 5),
+        ({"patch_embed": "fixed", "patch_size": 4}, lambda m: m.decoder.pixels, 4),
+    ],
+)
+def test_options_reach_their_part(build, options, read, value):
+    assert read(build(**options)) == value
+    assert read(build(**{name: options[name] for name in options.keys() & {"pos_embed"}})) != value
+
+
 @pytest.mark.parametrize(("pos_embed", "patch_embed"), ARMS)
 def test_an_image_does_not_depend_on_the_rest_of_its_batch(build, pos_embed, patch_embed):
     model = build(pos_embed=pos_embed, patch_embed=patch_embed)
