@@ -21,8 +21,9 @@ from vtbench.errors import ResolutionError
 class PatchRule:
     """Sizes to choose from (pixels, ascending) and the range of patch counts that is aimed at.
 
-    `floor=True` takes any size that gives at least one patch, leaving out what remains at the right and bottom, as
-    the official code does.
+    `floor=True` takes any size that gives at least one patch, leaving out what remains at the right and bottom, as the
+    official code does. `inference_share` is the share of training steps that take the size of inference, the others
+    being drawn from the rest; None draws from all alike, as the official code does.
     """
 
     sizes: Sequence[int]

@@ -87,16 +87,17 @@ def test_pinv_answers_to_a_constant_image_less_the_smaller_the_patch(patch, resp
     assert model(torch.ones(1, 3, patch, patch), (patch, patch)).item() == pytest.approx(response, abs=0.005)
 
 
-def test_bilinear_keeps_the_kernels_values_and_so_answers_by_area():
+@pytest.mark.parametrize("patch", [(3, 5), (4, 4), (16, 16)])
+def test_bilinear_answers_to_a_constant_image_alike_at_every_size(patch):
     model = AdaptivePatchEmbed(1, 8, "bilinear")
     with torch.no_grad():
-        model.weight.fill_(0.5)
-    torch.testing.assert_close(model.kernel((3, 5)), torch.full((1, 3, 3, 5), 0.5))
+        model.weight.fill_(1 / (3 * 8 * 8))
+    assert model(torch.ones(1, 3, *patch), patch).item() == pytest.approx(1.0, abs=1e-4)
 
 
-def test_bilinear_from_8_to_4_averages_neighbours():
+def test_bilinear_from_8_to_4_sums_neighbours():
     model = _adaptive("bilinear")
-    torch.testing.assert_close(model.kernel((4, 4)), F.avg_pool2d(model.weight, 2))
+    torch.testing.assert_close(model.kernel((4, 4)), 4 * F.avg_pool2d(model.weight, 2))
 
 
 @pytest.mark.parametrize("resize", ["bilinear", "pinv"])

@@ -22,6 +22,7 @@ def _logits(lattice, rope=None, shift=(0, 0)):
 def test_frequencies_fall_from_one_towards_one_over_the_base_on_both_axes():
     torch.testing.assert_close(axial_frequencies(16, 100.0)[:4], torch.tensor([1.0, 0.3162278, 0.1, 0.0316228]))
     torch.testing.assert_close(axial_frequencies(16, 100.0)[4:], axial_frequencies(16, 100.0)[:4])
+    torch.testing.assert_close(axial_frequencies(16, 100.0, fastest=2.0), 2 * axial_frequencies(16, 100.0))
 
 
 def test_logits_depend_on_offsets_alone():

@@ -152,6 +152,26 @@ def test_no_entry_is_moved_while_evaluating():
     assert not quantizer.idle_steps.any()
 
 
+def test_first_steps_can_pass_unquantised_and_the_codebooks_start_after_them():
+    quantizer = MultiCodebookQuantizer(CHANNELS, BOOKS, SIZE, init="data", warmup_steps=2).train()
+    before = quantizer.codebooks.detach().clone()
+    for seed in range(2):
+        out = quantizer(_latents(seed))
+        torch.testing.assert_close(out.z_q, _latents(seed), rtol=0, atol=0)
+        assert out.loss.item() == 0
+        assert out.indices.shape == (BATCH, BOOKS, TOKENS)
+    torch.testing.assert_close(quantizer.codebooks.detach(), before, rtol=0, atol=0)
+    assert quantizer(_latents(2)).loss.item() > 0
+    assert not torch.equal(quantizer.codebooks, before)
+
+
+def test_evaluation_quantises_during_the_first_steps_too():
+    quantizer = MultiCodebookQuantizer(CHANNELS, BOOKS, SIZE, warmup_steps=2).eval()
+    out = quantizer(_latents())
+    torch.testing.assert_close(out.z_q, quantizer.lookup(out.indices))
+    assert quantizer.steps_seen.item() == 0
+
+
 def test_codebooks_that_cannot_share_the_channels_are_refused():
     with pytest.raises(ValueError, match="5 codebooks cannot share 12 channels"):
         MultiCodebookQuantizer(12, 5, 8)

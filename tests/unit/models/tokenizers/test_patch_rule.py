@@ -44,6 +44,15 @@ def test_training_draws_all_patches_that_give_256_to_1024(size, patches):
     assert _drawn(SLIDES, size) == patches
 
 
+def test_a_share_of_the_draws_can_be_kept_for_the_patch_of_inference():
+    rule = PatchRule(sizes=(8, 16, 32), min_patches=64, max_patches=1024, inference_share=0.9)
+    rng = np.random.default_rng(0)
+    drawn = [rule.draw(rng, 256, 256) for _ in range(1000)]
+    assert rule.choose(256, 256) == 8
+    assert drawn.count(8) / 1000 == pytest.approx(0.9, abs=0.03)
+    assert drawn.count(16) == pytest.approx(drawn.count(32), abs=30)
+
+
 def test_draws_depend_on_the_generator_alone():
     first, second = (np.random.default_rng(7) for _ in range(2))
     assert [SLIDES.draw(first, 512, 512) for _ in range(20)] == [SLIDES.draw(second, 512, 512) for _ in range(20)]
