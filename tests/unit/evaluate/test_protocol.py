@@ -33,6 +33,7 @@ def test_reference_key_ignores_the_model():
 
 
 def test_rounding_is_to_the_nearest_and_brings_uint8_back():
-    everything = torch.arange(256, dtype=torch.uint8)
+    everything = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16).expand(1, 3, 16, 16)
     assert torch.equal(to_uint8(everything.float() / 255), everything)
-    assert to_uint8(torch.tensor([-0.5, 0.6 / 255, 0.4 / 255, 1.5])).tolist() == [0, 1, 0, 255]
+    edges = torch.tensor([-0.5, 0.6 / 255, 0.4 / 255, 1.5]).expand(1, 3, 1, 4)
+    assert to_uint8(edges)[0, 0, 0].tolist() == [0, 1, 0, 255]

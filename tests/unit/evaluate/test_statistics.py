@@ -38,6 +38,6 @@ def test_bad_input():
     with pytest.raises(ValueError, match="at least one"):
         t_interval([])
     with pytest.raises(ValueError, match="between 0 and 1"):
-        t_interval([1.0, 2.0], 95)
+        t_interval([1.0, 2.0], 95.0)
     with pytest.raises(ValueError, match="2 and 1"):
         paired_t_interval([1.0, 2.0], [1.0])

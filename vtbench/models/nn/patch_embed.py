@@ -58,7 +58,10 @@ class AdaptivePatchEmbed(nn.Module):
         width: output channels.
         kernel_size: side of the base kernel in pixels.
         resize: how other sizes are derived; see the module.
-        weight_init: scheme for the base kernel.
+        weight_init: scheme for the kernel at the base size.
+        reference_size: patch at which a bilinear kernel has the scale of its weights, the base size by default. An
+            optimiser that moves each weight alike moves a smaller patch's kernel by the ratio of the areas faster; with
+            the smallest patch as reference none is moved faster than a fixed kernel would be. No effect on `pinv`.
     """
 
     def __init__(
@@ -67,22 +70,27 @@ class AdaptivePatchEmbed(nn.Module):
         kernel_size: int,
         resize: KernelResize = "bilinear",
         weight_init: WeightInit = "trunc_normal",
+        reference_size: int | None = None,
     ) -> None:
         super().__init__()
         self.kernel_size = kernel_size
+        self.reference_size = reference_size or kernel_size
         self.resize = resize
         self.weight = nn.Parameter(torch.empty(width, 3, kernel_size, kernel_size))
         init_weight(self.weight, weight_init)
+        if resize == "bilinear":
+            with torch.no_grad():
+                self.weight.mul_((kernel_size / self.reference_size) ** 2)
         self.bias = nn.Parameter(torch.zeros(width))
 
     def kernel(self, patch: tuple[int, int]) -> Float[Tensor, "channels 3 patch_height patch_width"]:
         """Return the kernel for a patch (height, width in pixels), derived in fp32."""
-        if patch == (self.kernel_size, self.kernel_size):
-            return self.weight
         with full_precision(self.weight):
             if self.resize == "bilinear":
                 resized = F.interpolate(self.weight, size=patch, mode="bilinear", align_corners=False)
-                return resized * (self.kernel_size**2 / (patch[0] * patch[1]))
+                return resized * (self.reference_size**2 / (patch[0] * patch[1]))
+            if patch == (self.kernel_size, self.kernel_size):
+                return self.weight
             matrix = pinv_matrix(self.kernel_size, patch).to(self.weight.device)
             return (self.weight.flatten(2) @ matrix.T).unflatten(2, patch)
 

@@ -134,7 +134,13 @@ class VibeToken(Tokenizer):
         if config.patch_embed == "fixed":
             patch_embed = FixedPatchEmbed(encoder.width, config.patch_size)
         else:
-            patch_embed = AdaptivePatchEmbed(encoder.width, config.kernel_size, config.patch_embed, config.weight_init)
+            patch_embed = AdaptivePatchEmbed(
+                encoder.width,
+                config.kernel_size,
+                config.patch_embed,
+                config.weight_init,
+                reference_size=min(config.patch_sizes),
+            )
         length, width = config.num_latent_tokens, config.latent_width
         self.encoder = LatentEncoder(encoder, patch_embed, positions, length, width, config.weight_init)
         self.quantizer = MultiCodebookQuantizer(

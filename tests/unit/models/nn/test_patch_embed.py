@@ -41,7 +41,7 @@ def test_a_fixed_embedding_is_a_linear_map_of_each_patch():
 @pytest.mark.parametrize("resize", ["bilinear", "pinv"])
 def test_at_the_base_size_the_kernel_is_the_weight_itself(resize):
     model = _adaptive(resize)
-    assert model.kernel((8, 8)) is model.weight
+    torch.testing.assert_close(model.kernel((8, 8)), model.weight)
 
 
 @pytest.mark.parametrize("resize", ["bilinear", "pinv"])
@@ -93,6 +93,16 @@ def test_bilinear_answers_to_a_constant_image_alike_at_every_size(patch):
     with torch.no_grad():
         model.weight.fill_(1 / (3 * 8 * 8))
     assert model(torch.ones(1, 3, *patch), patch).item() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_a_reference_changes_the_scale_of_the_weights_and_nothing_else():
+    torch.manual_seed(0)
+    one = AdaptivePatchEmbed(2, 8, "bilinear")
+    torch.manual_seed(0)
+    other = AdaptivePatchEmbed(2, 8, "bilinear", reference_size=2)
+    torch.testing.assert_close(other.weight, 16 * one.weight)
+    for patch in ((2, 2), (4, 4), (8, 8)):
+        torch.testing.assert_close(one.kernel(patch), other.kernel(patch))
 
 
 def test_bilinear_from_8_to_4_sums_neighbours():
