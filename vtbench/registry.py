@@ -60,14 +60,21 @@ class Registry:
         """Import and return the component called `name`.
 
         Raises:
-            RegistryError: no such row, or its module cannot be imported (the message names the missing package).
+            RegistryError: no such row, its module cannot be imported (the message names the missing package), or the
+                module lacks the attribute.
         """
         self.check(name)
         module_name, _, attribute = self._rows()[name].partition(":")
         try:
-            return getattr(importlib.import_module(module_name), attribute)
+            module = importlib.import_module(module_name)
         except ModuleNotFoundError as error:
             raise RegistryError(
                 f"The {self.kind} '{name}' needs the package '{error.name}', which is not installed."
                 ' `pip install -e ".[demo]"` installs what the embedded data and features need.'
             ) from error
+        if not hasattr(module, attribute):
+            raise RegistryError(
+                f"The {self.kind} '{name}' is registered as {module_name}:{attribute}, and {module_name} has no"
+                f" '{attribute}'.{suggest(attribute, [each for each in dir(module) if not each.startswith('_')])}"
+            )
+        return getattr(module, attribute)

@@ -79,3 +79,9 @@ def test_a_later_change_of_the_table_it_was_made_from_does_not_reach_it():
     registry = Registry("thing", table)
     table["late"] = "collections:deque"
     assert "late" not in registry
+
+
+def test_a_missing_attribute_is_named_with_the_nearest():
+    table = {"counter": "collections:Countr"}
+    with pytest.raises(RegistryError, match=r"collections has no 'Countr'\. Did you mean 'Counter'\?"):
+        Registry("thing", table).load("counter")

@@ -6,7 +6,6 @@ always whole. The last two are kept. They hold tensors and plain values only and
 
 from __future__ import annotations
 
-import os
 import pickle
 import random
 import re
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 
 from vtbench.errors import StoreError
+from vtbench.store.files import replacing
 
 _NAME = re.compile(r"^step-(\d{8})\.pt$")
 NUM_KEPT = 2
@@ -57,17 +57,12 @@ def steps(folder: Path) -> list[int]:
 
 def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
     """Write a checkpoint atomically, then remove all but the last `NUM_KEPT`."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = path_of(folder, step)
-    temporary = path.with_suffix(f".tmp-{os.getpid()}")
-    with temporary.open("wb") as file:
+    with replacing(path) as file:
         torch.save({"step": step, **state}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
     for old in steps(folder)[:-NUM_KEPT]:
         path_of(folder, old).unlink(missing_ok=True)
-    for leftover in folder.glob("*.tmp-*"):
+    for leftover in folder.glob(".step-*.tmp"):
         leftover.unlink(missing_ok=True)
     return path
 
