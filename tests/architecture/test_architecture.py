@@ -18,6 +18,7 @@ from vtbench.data.dataset import ImageDataset
 from vtbench.evaluate import METRICS
 from vtbench.evaluate.metric import Metric
 from vtbench.features.network import FeatureNetwork
+from vtbench.models.generators.base import Generator
 from vtbench.models.losses.perceptual import PerceptualLoss
 from vtbench.models.nn.rope import Rotation, rotate
 from vtbench.models.tokenizers.base import Tokenizer
@@ -34,6 +35,7 @@ MAX_LINES, MAX_LEVELS = 400, 3
 
 BASES = {
     "tokenizer": Tokenizer,
+    "generator": Generator,
     "dataset": ImageDataset,
     "metric": Metric,
     "feature network": FeatureNetwork,
