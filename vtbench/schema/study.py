@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, PositiveInt
 
-from vtbench.schema.base import Frozen, Resolution
+from vtbench.schema.base import Frozen, Resolution, content_hash
 from vtbench.schema.run import SCHEMA_VERSION, RunSpec
 
 
@@ -114,8 +114,15 @@ class StudyPlan(Frozen):
     cells: tuple[Cell, ...]
     runs: dict[str, RunSpec]
     facts: tuple[ArmFacts, ...] = ()
+    overrides: dict[str, Any] = Field(default_factory=dict)
+    """Values that the command line set, by config path."""
 
     @property
     def id(self) -> str:
-        """`study@profile`: the folder under `<root>/studies/`."""
-        return f"{self.study.name}@{self.profile.name}"
+        """`study@profile`: the folder under `<root>/studies/`.
+
+        With values from the command line it is another plan, `study@profile+<hash>`, which never takes the place of the
+        study's own.
+        """
+        mark = f"+{content_hash(self.overrides, 6)}" if self.overrides else ""
+        return f"{self.study.name}@{self.profile.name}{mark}"

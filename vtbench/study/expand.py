@@ -64,6 +64,7 @@ def expand(
         evaluate=evaluate,
         cells=tuple(cells),
         runs=runs,
+        overrides=overrides,
     )
 
 

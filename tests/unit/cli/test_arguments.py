@@ -22,6 +22,7 @@ def test_what_is_no_assignment(texts):
 def test_the_default_profile_has_the_short_name():
     assert report_folder("pos@tiny") == Path("reports/pos")
     assert report_folder("pos@paper") == Path("reports/pos-paper")
+    assert report_folder("pos@tiny+0a1b2c") == Path("reports/pos-tiny+0a1b2c")
 
 
 def test_the_root(monkeypatch, tmp_path):

@@ -95,6 +95,15 @@ def test_mistakes_on_the_command_line(study, values, part):
     assert part in str(caught.value)
 
 
+def test_values_of_the_command_line_make_another_plan(study):
+    plain, shorter, longer = expand(study), expand(study, set={"train.steps": 3}), expand(study, set={"train.steps": 4})
+    assert plain.overrides == {}
+    assert shorter.overrides == {"train.steps": 3}
+    assert shorter.id.startswith(f"{plain.id}+")
+    assert len({plain.id, shorter.id, longer.id}) == 3
+    assert shorter.id == expand(study, set={"train.steps": 3}).id
+
+
 def test_no_seeds(study):
     with pytest.raises(StudyError, match="at least one seed"):
         expand(study, seeds=0)
