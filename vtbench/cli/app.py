@@ -11,8 +11,12 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from vtbench.cli.audit import audit
+from vtbench.cli.cost import cost
+from vtbench.cli.evaluate import evaluate
 from vtbench.cli.list import list_names
 from vtbench.cli.plan import plan
+from vtbench.cli.protocols import protocols
 from vtbench.cli.report import report
 from vtbench.cli.run import run
 from vtbench.cli.status import status
@@ -67,3 +71,7 @@ app.command("plan")(plan)
 app.command("status")(status)
 app.command("report")(report)
 app.command("list")(list_names)
+app.command("evaluate")(evaluate)
+app.command("protocols")(protocols)
+app.command("cost")(cost)
+app.command("audit")(audit)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from vtbench.errors import StoreError, StudyError, suggest
+from vtbench.schema.cost_study import CostStudy
+from vtbench.schema.protocol_study import ProtocolStudy
+from vtbench.schema.study import Study
 from vtbench.store.layout import Store, default_root
-from vtbench.study.load import find_study, load_study
+from vtbench.study.cost_study import load_cost_study
+from vtbench.study.load import COST, PROTOCOLS, TRAINING, find_study, load_study, study_kind
+from vtbench.study.protocol_study import load_protocol_study
 from vtbench.study.yaml_file import parse_value
 
+AnyStudy = Study | CostStudy | ProtocolStudy
 REPORTS = Path("reports")
 DEFAULT_PROFILE = "tiny"
 
@@ -63,6 +70,20 @@ def parse_overrides(texts: list[str] | None) -> dict[str, Any]:
             raise StudyError(f"--set {path}: this path is set twice.")
         found[path] = parse_value(value, f"--set {path}")
     return found
+
+
+def load_any_study(path: Path) -> AnyStudy:
+    """Return the study that a file holds, of whichever kind.
+
+    Raises:
+        StudyError: something is wrong with it; a line for each problem, each beginning with `file:line`.
+    """
+    loaders: dict[str, Callable[[Path], AnyStudy]] = {
+        TRAINING: load_study,
+        COST: load_cost_study,
+        PROTOCOLS: load_protocol_study,
+    }
+    return loaders[study_kind(path)](path)
 
 
 def report_folder(plan_id: str) -> Path:

@@ -10,13 +10,17 @@ from typing import Annotated
 
 import typer
 
+from vtbench.cli.arguments import load_any_study
 from vtbench.cli.output import show_table
 from vtbench.data import DATASETS
 from vtbench.errors import VtbenchError
 from vtbench.evaluate import METRICS
 from vtbench.features import FEATURES
+from vtbench.models.generators import GENERATORS
 from vtbench.models.tokenizers import TOKENIZERS
-from vtbench.study.load import STUDIES, load_study
+from vtbench.study.baselines import baseline_names, load_baseline
+from vtbench.study.cards import load_cards
+from vtbench.study.load import STUDIES
 
 Rows = Iterator[tuple[str, str]]
 
@@ -26,10 +30,12 @@ class Kind(StrEnum):
 
     STUDIES = "studies"
     TOKENIZERS = "tokenizers"
+    GENERATORS = "generators"
     DATASETS = "datasets"
     METRICS = "metrics"
     FEATURES = "features"
     BASELINES = "baselines"
+    MODELS = "models"
 
 
 def list_names(
@@ -37,7 +43,7 @@ def list_names(
         Kind | None, typer.Argument(help="What to list; everything if left out.", show_default=False)
     ] = None,
 ) -> None:
-    """List studies, tokenizers, data sets, metrics, feature networks or published baselines.
+    """List studies, tokenizers, generators, data sets, metrics, feature networks, published baselines or models.
 
     Example: `python -m vtbench list metrics`
     """
@@ -56,21 +62,21 @@ def _studies() -> Rows:
 
 
 def _baselines() -> Rows:
-    # scipy comes with it, and takes a second
-    from vtbench.report.published import BASELINES
+    for name in baseline_names():
+        yield name, _first_line(partial(_title, name))
 
-    for path in sorted(BASELINES.glob("*.yaml")):
-        yield path.stem, _first_line(partial(_title, path))
+
+def _models() -> Rows:
+    for name, card in load_cards().items():
+        yield name, f"{card.kind}: {card.title}"
 
 
 def _question(path: Path) -> str:
-    return load_study(path).question
+    return load_any_study(path).question
 
 
-def _title(path: Path) -> str:
-    from vtbench.report.published import load_baseline
-
-    return load_baseline(path.stem).title
+def _title(name: str) -> str:
+    return load_baseline(name).title
 
 
 def _first_line(read: Callable[[], str]) -> str:
@@ -84,16 +90,20 @@ def _first_line(read: Callable[[], str]) -> str:
 _ABOUT = {
     Kind.STUDIES: "question",
     Kind.TOKENIZERS: "used as",
+    Kind.GENERATORS: "used by",
     Kind.DATASETS: "used as",
     Kind.METRICS: "used as",
     Kind.FEATURES: "used by",
     Kind.BASELINES: "title",
+    Kind.MODELS: "for `cost`",
 }
 _ROWS: dict[Kind, Callable[[], Rows]] = {
     Kind.STUDIES: _studies,
     Kind.TOKENIZERS: lambda: _registry(TOKENIZERS.names(), "tokenizer: {name: ...}"),
+    Kind.GENERATORS: lambda: _registry(GENERATORS.names(), "cost NAME"),
     Kind.DATASETS: lambda: _registry(DATASETS.names(), "data: {name: ...}"),
     Kind.METRICS: lambda: _registry(METRICS.names(), "metrics: [...]"),
     Kind.FEATURES: lambda: _registry(FEATURES.names(), "metrics and losses"),
     Kind.BASELINES: _baselines,
+    Kind.MODELS: _models,
 }

@@ -14,12 +14,15 @@ from vtbench.cli.arguments import (
     open_store,
     parse_overrides,
 )
+from vtbench.cli.cost_study import is_cost_study, plan_cost_study, refuse
 from vtbench.cli.output import count, duration, say, show_table
+from vtbench.cli.protocol_study import is_protocol_study, plan_protocol_study
 from vtbench.errors import VtbenchError
 from vtbench.launch.reuse import is_done
 from vtbench.schema.study import ArmFacts, StudyPlan
 from vtbench.store.layout import Store
 from vtbench.store.query import load_record
+from vtbench.study.baselines import load_baseline
 from vtbench.study.expand import expand
 from vtbench.study.load import find_study, load_study
 
@@ -41,10 +44,17 @@ def plan(
     Example: `python -m vtbench plan studies/pos_embed.yaml --profile paper`
     """
     store = open_store(root)
+    path = find_study(study)
+    if is_cost_study(path):
+        refuse(path, profile=profile != DEFAULT_PROFILE, seeds=seeds, set=set_)
+        plan_cost_study(path, store)
+        return
+    if is_protocol_study(path, profile=profile != DEFAULT_PROFILE, seeds=seeds, set=set_):
+        plan_protocol_study(path)
+        return
     overrides = parse_overrides(set_)
-    made = expand(load_study(find_study(study)), profile, seeds, overrides)
+    made = expand(load_study(path), profile, seeds, overrides)
     # these import scipy and torch, and what is wrong above should not wait for that
-    from vtbench.report.published import load_baseline
     from vtbench.study.check import problems
     from vtbench.study.fairness import differences, facts
 

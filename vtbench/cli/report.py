@@ -7,9 +7,25 @@ from typing import Annotated
 
 import typer
 
-from vtbench.cli.arguments import DEFAULT_PROFILE, RootOption, matching_plans, open_store, report_folder
+from vtbench.cli.arguments import (
+    DEFAULT_PROFILE,
+    RootOption,
+    load_any_study,
+    matching_plans,
+    open_store,
+    report_folder,
+)
+from vtbench.cli.cost_study import is_cost_study, report_cost_study
 from vtbench.cli.output import say
-from vtbench.study.load import find_study, load_study
+from vtbench.cli.protocol_study import is_protocol_study, report_protocol_study
+from vtbench.errors import StoreError, StudyError, suggest
+from vtbench.store.files import read_json
+from vtbench.study.baselines import CLAIMS
+from vtbench.study.cards import load_cards
+from vtbench.study.claims import load_claims
+from vtbench.study.load import COST, PROTOCOLS, TRAINING, find_study
+
+DATA_FILE = "data.json"
 
 
 def report(
@@ -33,16 +49,23 @@ def report(
 
     Example: `python -m vtbench report pos_embed --check`
     """
-    # matplotlib comes with it, and takes a second
-    from vtbench.report import render
-
     if check:
         plan_id = study if "@" in study else f"{_name(study)}@{DEFAULT_PROFILE}"
         folder = report_dir if report_dir is not None else report_folder(plan_id)
-        render.check(folder)
+        _check(folder)
         say(f"{folder} is up to date")
         return
     store = open_store(root)
+    path = _study_path(study)
+    if path is not None and is_cost_study(path):
+        report_cost_study(path, store, report_dir)
+        return
+    if path is not None and is_protocol_study(path):
+        report_protocol_study(path, report_dir)
+        return
+    # matplotlib comes with it, and takes a second
+    from vtbench.report import render
+
     found = matching_plans(store, study)
     if report_dir is not None and len(found) > 1:
         wanted = [plan_id for plan_id in found if plan_id.endswith(f"@{DEFAULT_PROFILE}")]
@@ -52,6 +75,42 @@ def report(
         say(f"report: {path}")
 
 
+def _check(folder: Path) -> None:
+    """Raise a `StoreError` if a report is stale; its data say what kind of report it is."""
+    path = folder / DATA_FILE
+    data = read_json(path) if path.exists() else {}
+    kind = data.get("kind", TRAINING) if isinstance(data, dict) else TRAINING
+    # matplotlib comes with these, and takes a second
+    if kind == TRAINING:
+        from vtbench.report import render
+
+        render.check(folder)
+    elif kind == COST:
+        from vtbench.report import cost_study
+
+        cost_study.check(folder)
+    elif kind == PROTOCOLS:
+        from vtbench.report import protocol_study
+
+        protocol_study.check(folder)
+    elif kind == CLAIMS:
+        from vtbench.report.claims import check_claims
+
+        check_claims(folder, load_claims(models=load_cards()))
+    else:
+        raise StoreError(
+            f"{path}: '{kind}' is no kind of report.{suggest(str(kind), (TRAINING, COST, PROTOCOLS, CLAIMS))}"
+        )
+
+
+def _study_path(study: str) -> Path | None:
+    """Return the file of a study that is given by file or bare name; None for `STUDY@PROFILE`, or without a file."""
+    try:
+        return find_study(study)
+    except StudyError:
+        return None
+
+
 def _name(study: str) -> str:
     """Return the name of a study that is given by file or name."""
-    return load_study(find_study(study)).name if Path(study).is_file() else study
+    return load_any_study(Path(study)).name if Path(study).is_file() else study

@@ -19,14 +19,17 @@ from vtbench.cli.arguments import (
     parse_overrides,
     report_folder,
 )
+from vtbench.cli.cost_study import is_cost_study, refuse, run_cost_study
 from vtbench.cli.output import say
 from vtbench.cli.progress import display
+from vtbench.cli.protocol_study import is_protocol_study, run_protocol_study
 from vtbench.errors import RunsFailedError
 from vtbench.launch.local import run_plan
 from vtbench.launch.reuse import is_done
 from vtbench.schema.study import Study, StudyPlan
 from vtbench.store.layout import Store
 from vtbench.store.query import load_record, save_plan
+from vtbench.study.baselines import load_baseline
 from vtbench.study.expand import expand
 from vtbench.study.load import find_study, load_study
 
@@ -35,7 +38,7 @@ def run(
     study: StudyArgument,
     profile: ProfileOption = DEFAULT_PROFILE,
     seeds: SeedsOption = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Train again what is done already.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Train or count again what is done already.")] = False,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -51,7 +54,7 @@ def run(
     ] = None,
     set_: SetOption = None,
 ) -> None:
-    """Train and measure the arms of a study, then write its report.
+    """Train and measure the arms of a study, or count what they cost, then write its report.
 
     What is done already is not done again: the same command goes on after an interruption, and prints the report at
     once when nothing is missing. Everything is checked before anything trains.
@@ -59,8 +62,16 @@ def run(
     Example: `python -m vtbench run studies/pos_embed.yaml --seeds 3`
     """
     store = open_store(root)
+    path = find_study(study)
+    if is_cost_study(path):
+        refuse(path, profile=profile != DEFAULT_PROFILE, seeds=seeds, jobs=jobs, set=set_)
+        run_cost_study(path, store, report_dir, fresh=fresh)
+        return
+    if is_protocol_study(path, profile=profile != DEFAULT_PROFILE, seeds=seeds, jobs=jobs, set=set_, fresh=fresh):
+        run_protocol_study(path, store, report_dir)
+        return
     overrides = parse_overrides(set_)
-    plan = checked_plan(load_study(find_study(study)), profile, seeds, overrides, store)
+    plan = checked_plan(load_study(path), profile, seeds, overrides, store)
     save_plan(store, plan)
     _announce(store, plan, fresh)
     failure = None
@@ -84,7 +95,6 @@ def checked_plan(
     """Return the plan with its facts, after all that can be checked beforehand."""
     plan = expand(study, profile, seeds, overrides)
     # these import scipy and torch, and what is wrong above should not wait for that
-    from vtbench.report.published import load_baseline
     from vtbench.study.check import check_plan
     from vtbench.study.fairness import facts
 

@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
-Handle = Callable[[Sequence[Any], Sequence[Any]], Counter[str]]
+from vtbench.schema.cost import ProductKind
+
+Handle = Callable[[Sequence[Any], Sequence[Any]], Counter[ProductKind]]
 Shape = Sequence[int]
 
 _PRODUCT = re.compile(
@@ -41,8 +43,11 @@ def matmul_macs(a: Shape, b: Shape) -> int:
 
 
 def attention_macs(q: Shape, k: Shape, v: Shape) -> int:
-    """Return those of scaled dot-product attention: scores and weighted sum, a causal mask not subtracted."""
-    return prod(q[:-1]) * k[-2] * (q[-1] + v[-1])
+    """Return those of scaled dot-product attention: scores and weighted sum, a causal mask not subtracted.
+
+    Batches broadcast. With grouped heads each query head multiplies, however many share a key head.
+    """
+    return prod(_broadcast(q[:-2], k[:-2])) * q[-2] * k[-2] * (q[-1] + v[-1])
 
 
 def cdist_macs(a: Shape, b: Shape) -> int:
@@ -109,29 +114,29 @@ def _shape(value: Any) -> list[int]:
     return sizes
 
 
-def _on_shapes(name: str, macs: Callable[..., int], *inputs: int) -> Handle:
+def _on_shapes(name: ProductKind, macs: Callable[..., int], *inputs: int) -> Handle:
     """Return a handle that gives the shapes of these inputs to `macs`."""
 
-    def handle(args: Sequence[Any], outputs: Sequence[Any]) -> Counter[str]:
+    def handle(args: Sequence[Any], outputs: Sequence[Any]) -> Counter[ProductKind]:
         return Counter({name: macs(*(_shape(args[i]) for i in inputs))})
 
     return handle
 
 
-def _linear(args: Sequence[Any], outputs: Sequence[Any]) -> Counter[str]:
+def _linear(args: Sequence[Any], outputs: Sequence[Any]) -> Counter[ProductKind]:
     return Counter({"linear": prod(_shape(args[0])) * prod(_shape(args[1])[:-1])})
 
 
-def _conv(args: Sequence[Any], outputs: Sequence[Any]) -> Counter[str]:
+def _conv(args: Sequence[Any], outputs: Sequence[Any]) -> Counter[ProductKind]:
     transposed = bool(args[6].toIValue())
     return Counter({"conv": conv_macs(_shape(args[0]), _shape(args[1]), _shape(outputs[0]), transposed)})
 
 
-def _conv_same(args: Sequence[Any], outputs: Sequence[Any]) -> Counter[str]:
+def _conv_same(args: Sequence[Any], outputs: Sequence[Any]) -> Counter[ProductKind]:
     return Counter({"conv": conv_macs(_shape(args[0]), _shape(args[1]), _shape(outputs[0]), False)})
 
 
-def _einsum(args: Sequence[Any], outputs: Sequence[Any]) -> Counter[str]:
+def _einsum(args: Sequence[Any], outputs: Sequence[Any]) -> Counter[ProductKind]:
     shapes = [_shape(value) for value in args[1].node().inputs()]
     path = args[2].toIValue() if len(args) > 2 else None
     return Counter({"einsum": einsum_macs(args[0].toIValue(), shapes, path)})

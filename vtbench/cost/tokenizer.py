@@ -15,9 +15,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from vtbench.cost.flops import FlopCount, count_flops, on_meta
+from vtbench.cost.calls import Decode, Encode, Quantize
+from vtbench.cost.flops import FlopCount, count_twin, on_meta
 from vtbench.cost.memory import peak_memory_bytes, reset_peak_memory
-from vtbench.cost.throughput import Throughput, measure
+from vtbench.cost.throughput import Throughput, device_words, measure
 from vtbench.models.tokenizers.base import Geometry, Size, Tokenizer
 from vtbench.schema.record import MetricValue, protocol_fingerprint
 
@@ -34,7 +35,7 @@ _VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class TokenizerCost:
-    """Cost of one image at one size and length."""
+    """Cost of one batch at one size and length."""
 
     encode: FlopCount
     quantize: FlopCount
@@ -52,31 +53,42 @@ class TokenizerCost:
         return (self.encode.flops + self.quantize.flops + self.decode.flops) / 1e9
 
 
-def count_tokenizer(model: Tokenizer, size: Size, num_tokens: int | None = None) -> TokenizerCost:
-    """Count one image, for a model on any device; one built under `torch.device("meta")` needs no memory.
+def count_tokenizer(
+    model: Tokenizer, size: Size, num_tokens: int | None = None, patch: int | None = None, batch_size: int = 1
+) -> TokenizerCost:
+    """Count one batch, for a model on any device; one built under `torch.device("meta")` needs no memory.
 
     Args:
         model: not touched.
         size: height and width of input and output, in pixels.
         num_tokens: length; None means the model's full length.
+        patch: side of the patch in encoder and decoder, in pixels; None means the model's own rule.
+        batch_size: images.
 
     Raises:
-        ResolutionError: the model cannot handle this size or length.
+        ResolutionError: the model cannot handle this size, length or patch.
         CostError: an operation of the model cannot be counted.
     """
-    model.check(size, num_tokens)
+    geometry = inference_geometry(num_tokens, patch)
+    if patch is None:
+        model.check(size, num_tokens)
     twin = on_meta(model).eval()
-    geometry = Geometry(num_tokens=num_tokens)
-    images = torch.empty(1, 3, *size, device="meta")
+    images = torch.empty(batch_size, 3, *size, device="meta")
     with torch.no_grad():
         latents = twin.encode(images, geometry)
         z_q = twin.quantize(latents).z_q
     return TokenizerCost(
-        encode=count_flops(_Encode(twin, geometry), images),
-        quantize=count_flops(_Quantize(twin), latents),
-        decode=count_flops(_Decode(twin, size, geometry), z_q),
+        encode=count_twin(Encode(twin, geometry), images),
+        quantize=count_twin(Quantize(twin), latents),
+        decode=count_twin(Decode(twin, size, geometry), z_q),
         num_parameters=num_parameters(model),
     )
+
+
+def inference_geometry(num_tokens: int | None, patch: int | None) -> Geometry:
+    """Return the geometry of one length and one square patch, in pixels; None leaves either to the model."""
+    sides = None if patch is None else (patch, patch)
+    return Geometry(num_tokens=num_tokens, encoder_patch=sides, decoder_patch=sides)
 
 
 def num_parameters(model: nn.Module) -> int:
@@ -140,7 +152,7 @@ def _measured(
     images = images.to(device)
     size, batch = (images.shape[2], images.shape[3]), images.shape[0]
     geometry = Geometry(num_tokens=length)
-    how: Protocol = {"batch_size": batch, "repeats": repeats, "warmup": warmup, "machine": _machine(device)}
+    how: Protocol = {"batch_size": batch, "repeats": repeats, "warmup": warmup, "machine": device_words(device)}
     with _evaluating(model):
         reset_peak_memory(device)
         codes = model.tokenize(images, geometry)
@@ -189,12 +201,6 @@ def _value(
     )
 
 
-def _machine(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type}, {torch.get_num_threads()} threads"
-
-
 @contextmanager
 def _evaluating(model: nn.Module) -> Iterator[None]:
     training = model.training
@@ -204,34 +210,3 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
             yield
     finally:
         model.train(training)
-
-
-class _Encode(nn.Module):
-    def __init__(self, tokenizer: Tokenizer, geometry: Geometry) -> None:
-        super().__init__()
-        self.tokenizer, self.geometry = tokenizer, geometry
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.tokenizer.encode(images, self.geometry)
-
-
-class _Quantize(nn.Module):
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        super().__init__()
-        self.tokenizer = tokenizer
-
-    def forward(self, latents: Tensor) -> tuple[Tensor, ...]:
-        output = self.tokenizer.quantize(latents)
-        # Everything that is computed must be returned, or the tracer drops it, and it refuses what depends on no input.
-        anchor = 0 * latents.sum()
-        results = (output.z_q, output.indices, output.loss, *output.stats.values())
-        return tuple(result + anchor for result in results)
-
-
-class _Decode(nn.Module):
-    def __init__(self, tokenizer: Tokenizer, size: Size, geometry: Geometry) -> None:
-        super().__init__()
-        self.tokenizer, self.size, self.geometry = tokenizer, size, geometry
-
-    def forward(self, z_q: Tensor) -> Tensor:
-        return self.tokenizer.decode(z_q, self.size, self.geometry)

@@ -3,20 +3,26 @@
 fvcore counts on a trace of `torch.jit`. While tracing, torch hands out sizes as tensors, which breaks torch's own meta
 kernels written in Python (convolutions, for one) and any model that looks sizes up in a table. Two modes mend that:
 sizes that a model reads are plain integers, and each kernel runs with the tracer off. What is traced is unchanged.
+
+Torch's meta kernels take longer than a small model's real ones. `known_kernels` runs each only once for the same
+shapes: the second of two equal layers costs a look-up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from typing import Any
 
 import torch
+from torch._C import DispatchKey
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _SET_STATE: Callable[[Any], None] = torch._C._set_tracing_state  # type: ignore[attr-defined]
 _TRACER = torch._C._dispatch_key_parse("Tracer")
+_META = torch.device("meta")
 _SIZES = {torch.Tensor.shape.__get__, torch.Tensor.size, torch.Tensor.numel, torch.numel}  # type: ignore[attr-defined]
 
 
@@ -27,6 +33,18 @@ def integer_sizes() -> Iterator[None]:
         stack.enter_context(_KernelsUntraced())
         stack.enter_context(_IntegerSizes())
         yield
+
+
+def known_kernels(always_run: Container[Any] = ()) -> TorchDispatchMode:
+    """Return a context in which a meta kernel whose result's form is known already is not run again.
+
+    What it gives back is a new tensor of that form, and no mode below sees the call. Views, whatever writes to its
+    inputs and what torch may decompose always run.
+
+    Args:
+        always_run: operations (without overload) that do so too.
+    """
+    return _KnownKernels(always_run)
 
 
 @contextmanager
@@ -76,3 +94,71 @@ class _IntegerSizes(TorchFunctionMode):
             with _untraced():
                 return func(*args, **(kwargs or {}))
         return func(*args, **(kwargs or {}))
+
+
+_Form = tuple[Sequence[int], Sequence[int], torch.dtype]
+"""Shape, strides and type of a tensor."""
+
+_KNOWN: dict[Any, tuple[bool, list[_Form]]] = {}
+"""Kernel and forms of its inputs -> whether it returns several tensors, and their forms."""
+_MOST_KNOWN = 100_000
+
+
+class _KnownKernels(TorchDispatchMode):
+    """Answers from `_KNOWN` where it can."""
+
+    def __init__(self, always_run: Container[Any]) -> None:
+        super().__init__()
+        self.always_run = always_run
+        if len(_KNOWN) > _MOST_KNOWN:
+            _KNOWN.clear()
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        key: list[Any] | None = None
+        if _makes_new_tensors(func) and func._overloadpacket not in self.always_run:
+            # An operation lives as long as the process, and its own hash is slow.
+            key = [id(func), torch.get_default_dtype()]
+        if key is None or not _extend_key(key, args) or not _extend_key(key, kwargs.items()):
+            return func(*args, **kwargs)
+        try:
+            known = _KNOWN.get(final := tuple(key))
+        except TypeError:  # a value that has no hash
+            return func(*args, **kwargs)
+        if known is not None:
+            several, forms = known
+            with torch._C._DisableTorchDispatch():
+                made = [torch.empty_strided(size, stride, dtype=dtype, device=_META) for size, stride, dtype in forms]
+            return tuple(made) if several else made[0]
+        result = func(*args, **kwargs)
+        results = result if isinstance(result, tuple) else (result,)
+        if all(isinstance(tensor, torch.Tensor) and tensor.is_meta for tensor in results):
+            _KNOWN[final] = isinstance(result, tuple), [(t.shape, t.stride(), t.dtype) for t in results]
+        return result
+
+
+@cache
+def _makes_new_tensors(func: Any) -> bool:
+    schema = func._schema
+    if func.has_kernel_for_dispatch_key(DispatchKey.CompositeImplicitAutograd):
+        return False
+    aliases = any(value.alias_info is not None for value in (*schema.arguments, *schema.returns))
+    return bool(schema.returns) and not aliases and all(str(value.type) == "Tensor" for value in schema.returns)
+
+
+def _extend_key(key: list[Any], values: Iterable[Any]) -> bool:
+    """Append what a kernel's results depend on; return whether that is no more than forms and plain values."""
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            if not value.is_meta:
+                return False
+            key += (value.shape, value.stride(), value.dtype)
+        elif isinstance(value, (list, tuple)):
+            key.append(len(value))
+            if not _extend_key(key, value):
+                return False
+        else:
+            key += (type(value), value)  # the type too, as 1, 1.0 and True are equal keys
+    return True

@@ -1,48 +1,13 @@
-"""Published figures beside our own: `baselines/NAME.yaml`, checked by `vtbench.schema.baseline`."""
+"""Published figures beside our own."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from pathlib import Path
 
-from pydantic import ValidationError
-
-import vtbench
-from vtbench.errors import StoreError, suggest
 from vtbench.report.metrics import display
 from vtbench.report.tables import NONE, Column, Table
 from vtbench.schema.baseline import Baseline, PublishedFigure
 from vtbench.schema.study import Arm
-from vtbench.study.yaml_file import read_yaml
-
-BASELINES = Path(vtbench.__file__).resolve().parents[1] / "baselines"
-"""The checkout's folder of published systems."""
-
-
-def load_baseline(name: str, folder: Path = BASELINES) -> Baseline:
-    """Return the published system `<folder>/<name>.yaml`.
-
-    Raises:
-        StoreError: there is no such file (the nearest name is given), or a key or value in it is wrong (file:line).
-        StudyError: the file is not YAML.
-    """
-    path = folder / f"{name}.yaml"
-    if not path.exists():
-        known = [other.stem for other in folder.glob("*.yaml")]
-        raise StoreError(f"{path} does not exist: no published system is called '{name}'.{suggest(name, known)}")
-    file = read_yaml(path)
-    try:
-        baseline = Baseline.model_validate_json(json.dumps(file.data))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        known = [*PublishedFigure.model_fields] if "figures" in first["loc"] else [*Baseline.model_fields]
-        near = suggest(str(first["loc"][-1]), known) if first["type"] == "extra_forbidden" else ""
-        raise StoreError(f"{file.locate(tuple(first['loc']))}: {place}: {first['msg']}.{near}") from error
-    if baseline.name != name:
-        raise StoreError(f"{file.locate(('name',))}: name is '{baseline.name}'; it must be the file's, '{name}'.")
-    return baseline
 
 
 def published(baseline: Baseline, arms: tuple[Arm, ...]) -> Table:

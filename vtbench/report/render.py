@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
-from vtbench.errors import StoreError
 from vtbench.report import tables
 from vtbench.report.findings import findings
 from vtbench.report.gather import gather, load
+from vtbench.report.page import Page
 from vtbench.report.plots import ORDER, PLOTS
 from vtbench.report.plots.style import Drawing, PlotData, styled
-from vtbench.report.published import BASELINES, load_baseline, published
+from vtbench.report.published import published
 from vtbench.report.results import Results
-from vtbench.schema.base import canonical_json
-from vtbench.store.files import read_text, write_atomic
 from vtbench.store.layout import Store
-
-MARKDOWN, HTML, FIGURES = "README.md", "index.html", "figures"
-_IMAGE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]*")
+from vtbench.study.baselines import BASELINES, load_baseline
 
 
 def render_study(store: Store, plan_id: str, out_dir: Path, baselines: Path = BASELINES) -> Path:
@@ -56,38 +46,26 @@ def render(out_dir: Path, baselines: Path = BASELINES) -> Path:
         StoreError: a file of the report is missing or broken, a published system is not there, or values of one metric
             were measured in different ways.
     """
-    results = Results(load(out_dir))
-    images = {}
-    with styled():
-        drawings = _draw(results, out_dir)
-        for name, drawing in drawings.items():
-            images[name] = drawing.png()
-            write_atomic(out_dir / FIGURES / f"{name}.png", images[name], sync=False)
-    for old in (out_dir / FIGURES).glob("*.png"):
-        if old.stem not in images:
-            old.unlink()
-    context = _context(results, drawings, baselines)
-    write_atomic(out_dir / MARKDOWN, _text("report.md", context, {}))
-    write_atomic(out_dir / HTML, _text("report.html", context, images))
-    return out_dir / HTML
+    return _page(out_dir, baselines).write(out_dir)
 
 
 def check(out_dir: Path, baselines: Path = BASELINES) -> None:
-    """Raise a `StoreError` if the Markdown or HTML in `out_dir` is not what its data give today.
+    """Raise a `StoreError` if the Markdown or HTML in `out_dir` is not what its data give today."""
+    _page(out_dir, baselines).check(out_dir)
 
-    The pictures inside the HTML are not compared: their bytes change with the version of matplotlib.
-    """
-    results = Results(load(out_dir))
+
+def _page(folder: Path, baselines: Path) -> Page:
+    results = Results(load(folder))
+    plan = results.plan
+    usual = plan.profile.name == plan.study.profiles[0].name and not plan.overrides
     with styled():
-        drawings = _draw(results, out_dir)
-    context = _context(results, drawings, baselines)
-    for name, template, images in ((MARKDOWN, "report.md", {}), (HTML, "report.html", dict.fromkeys(drawings, b""))):
-        now = _IMAGE.sub("", _text(template, context, images))
-        if _IMAGE.sub("", read_text(out_dir / name)) != now:
-            raise StoreError(f"{out_dir / name} is stale: run `{context['command']}`.")
-    for name in drawings:
-        if not (out_dir / FIGURES / f"{name}.png").exists():
-            raise StoreError(f"{out_dir / FIGURES / name}.png is missing: run `{context['command']}`.")
+        drawings = _draw(results, folder)
+    return Page(
+        template="report",
+        context=_context(results, baselines),
+        command=f"python -m vtbench report {plan.study.path if usual else plan.id}",
+        drawings=drawings,
+    )
 
 
 def _draw(results: Results, folder: Path) -> dict[str, Drawing]:
@@ -97,10 +75,9 @@ def _draw(results: Results, folder: Path) -> dict[str, Drawing]:
     return {name: drawing for name, drawing in drawn.items() if drawing is not None}
 
 
-def _context(results: Results, drawings: Mapping[str, Drawing], baselines: Path) -> dict[str, Any]:
-    """Return everything that the templates show."""
+def _context(results: Results, baselines: Path) -> dict[str, Any]:
+    """Return everything that the templates show, except the drawings."""
     plan = results.plan
-    profile = "" if plan.profile.name == plan.study.profiles[0].name else f" --profile {plan.profile.name}"
     return {
         "plan": plan,
         "study": plan.study,
@@ -110,12 +87,10 @@ def _context(results: Results, drawings: Mapping[str, Drawing], baselines: Path)
         "differences": tables.differences(results),
         "published": [published(load_baseline(name, baselines), plan.study.arms) for name in plan.study.published],
         "fairness": tables.fairness(results),
-        "drawings": drawings,
         "provenance": _provenance(results),
         "runs": tables.runs(results),
         "protocols": tables.protocols(results),
         "credit": tables.credit(results),
-        "command": f"python -m vtbench report {plan.study.path}{profile}",
     }
 
 
@@ -134,31 +109,3 @@ def _provenance(results: Results) -> list[tuple[str, list[str]]]:
         ("Seeds", [", ".join(map(str, results.plan.seeds))]),
     ]
     return [(label, list(dict.fromkeys(filter(None, values)))) for label, values in lines]
-
-
-def _text(template: str, context: Mapping[str, Any], images: Mapping[str, bytes]) -> str:
-    """Return a rendered template, ending in one line break."""
-    environment = Environment(
-        loader=PackageLoader("vtbench.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"md": _markdown, "code": _code, "json": canonical_json}
-    encoded = {name: base64.b64encode(data).decode() for name, data in images.items()}
-    text = environment.get_template(template).render(**context, images=encoded)
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
-
-
-def _markdown(text: object) -> Markup:
-    """Return plain text as Markdown that shows just that text, on one line."""
-    line = " ".join(str(text).split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    line = re.sub(r"([\\`*\[\]|~])", r"\\\1", line)
-    return Markup(re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", line))
-
-
-def _code(text: object) -> Markup:
-    """Return plain text as a Markdown code span that also stands in a table."""
-    line = " ".join(str(text).split()).replace("`", "'").replace("|", r"\|")
-    return Markup(f"`{line}`")

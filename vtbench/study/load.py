@@ -8,24 +8,26 @@ components' own options are checked when the study is expanded.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from vtbench.data import DATASETS
 from vtbench.errors import RegistryError, StudyError, suggest
 from vtbench.evaluate import METRICS
 from vtbench.models.tokenizers import TOKENIZERS
 from vtbench.schema.study import Arm, Profile, Study
+from vtbench.study.entries import list_problems, parse, reference_problems, study_name_problems
 from vtbench.study.paths import EVALUATE, SECTIONS, path_problem
-from vtbench.study.problems import describe, join
+from vtbench.study.problems import join
 from vtbench.study.yaml_file import KeyPath, YamlFile, read_yaml
 
 STUDIES = Path("studies")
-_NAME = re.compile(r"^[a-z0-9][a-z0-9_.-]*$")
+TRAINING, COST, PROTOCOLS = "training", "cost", "protocols"
+"""Kinds of studies: those that train their arms, that count what models cost, that measure one thing in many ways."""
+
 _NAMED: dict[str, type[BaseModel]] = {"arms": Arm, "profiles": Profile}
 _REGISTRIES = {"tokenizer": TOKENIZERS, "data": DATASETS}
 
@@ -44,76 +46,55 @@ def find_study(name: str, folder: Path = STUDIES) -> Path:
     raise StudyError(f"No study is called '{name}', and there is no such file.{suggest(Path(name).stem, known)}")
 
 
+def study_kind(path: Path) -> str:
+    """Return which kind of study a file holds: what it says under `kind`, `training` if it says nothing.
+
+    Raises:
+        StudyError: there is no such kind, or the file cannot be read.
+    """
+    file = read_yaml(path)
+    if "kind" not in file.data:
+        return TRAINING
+    kind = file.data["kind"]
+    if kind not in (COST, PROTOCOLS):
+        near = suggest(str(kind), [COST, PROTOCOLS])
+        raise StudyError(f"{file.locate(('kind',))}: kind: '{kind}' is no kind of study.{near} Without it arms train.")
+    return str(kind)
+
+
 def load_study(path: Path) -> Study:
-    """Read and check a study file.
+    """Read and check a study file whose arms train.
 
     Raises:
         StudyError: something is wrong with it; a line for each problem, each beginning with `file:line`.
     """
-    if path.is_absolute() and path.is_relative_to(Path.cwd()):
-        path = path.relative_to(Path.cwd())  # a plan and its report keep the path; they should not name this machine
-    file = read_yaml(path)
-    study = _parse(file)
+    file = read_yaml(portable(path))
+    if file.data.get("kind") == COST:
+        raise StudyError(
+            f"{file.locate(('kind',))}: this study counts costs (kind: cost); it has no runs, profiles or seeds."
+        )
+    if file.data.get("kind") == PROTOCOLS:
+        raise StudyError(
+            f"{file.locate(('kind',))}: this study compares protocols (kind: protocols); it has no runs or profiles."
+        )
+    study = parse(file, Study, _NAMED)
     if lines := list(_problems(study, file)):
         raise join(lines)
     return study
 
 
-def _parse(file: YamlFile) -> Study:
-    """Turn the file's mappings of arms and profiles into the schema's lists, and check the types."""
-    data: dict[str, Any] = dict(file.data)
-    names: dict[str, list[str]] = {}
-    lines = [f"{file.locate((key,))}: unknown key '{key}'.{_near_top(key)}" for key in data if key not in _top_keys()]
-    for key in _NAMED:
-        if isinstance(entries := data.get(key), dict):
-            names[key] = list(entries)
-            data[key] = [{**entry, "name": name} for name, entry in entries.items() if isinstance(entry, dict)]
-            lines += list(_entry_problems(file, key, entries))
-        elif key in data:
-            lines.append(f"{file.locate((key,))}: {key}: a mapping of `name: ...` is needed.")
-    if lines:
-        raise join(lines)
-    data["path"] = file.path
-
-    def locate(path: KeyPath) -> str:
-        if len(path) > 1 and path[0] in names and isinstance(path[1], int):
-            path = (path[0], names[str(path[0])][path[1]], *path[2:])
-        return str(file.locate(path))
-
-    try:
-        return Study.model_validate_json(json.dumps(data))
-    except ValidationError as error:
-        raise join(_named(describe(error, Study, data, locate), names)) from error
-
-
-def _entry_problems(file: YamlFile, key: str, entries: dict[str, Any]) -> Iterator[str]:
-    fields = [name for name in _NAMED[key].model_fields if name != "name"]
-    for name, entry in entries.items():
-        place = file.locate((key, name))
-        if not isinstance(entry, dict):
-            yield f"{place}: {key}.{name}: a mapping of {', '.join(fields)} is needed."
-            continue
-        for inner in entry:
-            if inner not in fields:
-                yield f"{file.locate((key, name, inner))}: unknown key '{key}.{name}.{inner}'.{suggest(inner, fields)}"
-        if not _NAME.match(name):
-            yield f"{place}: '{name}' cannot be a name; use small letters, digits, '_', '-' and '.'."
+def portable(path: Path) -> Path:
+    """Return a path without this machine's folders where it can be: plans and reports keep it."""
+    inside = path.is_absolute() and path.is_relative_to(Path.cwd())
+    return path.relative_to(Path.cwd()) if inside else path
 
 
 def _problems(study: Study, file: YamlFile) -> Iterator[str]:
     """Yield what the types alone do not show."""
-    if not _NAME.match(study.name):
-        yield f"{file.locate(('name',))}: '{study.name}' cannot be a name; use small letters, digits, '_', '-' and '.'."
+    yield from study_name_problems(study.name, file)
     for key in ("arms", "profiles", "metrics", "seeds"):
-        values = getattr(study, key)
-        if not values:
-            yield f"{file.locate((key,))}: {key}: at least one is needed."
-        if len(set(map(str, values))) < len(values):
-            yield f"{file.locate((key,))}: {key}: one of them is there twice."
-    arms = [arm.name for arm in study.arms]
-    if study.reference_arm not in arms:
-        place = file.locate(("reference_arm",))
-        yield f"{place}: reference_arm: no arm is called '{study.reference_arm}'.{suggest(study.reference_arm, arms)}"
+        yield from list_problems(key, getattr(study, key), str(file.locate((key,))))
+    yield from reference_problems(study.reference_arm, [arm.name for arm in study.arms], file)
     yield from _metric_problems(study.metrics, file, ("metrics",))
     for profile in study.profiles:
         yield from _metric_problems(profile.metrics or (), file, ("profiles", profile.name, "metrics"))
@@ -182,20 +163,3 @@ def _run_path_problem(path: tuple[str, ...], what: str) -> str | None:
     if path[0] == EVALUATE:
         return f"{what} cannot set '{'.'.join(path)}': all arms are measured alike; set it in base or in a profile."
     return path_problem(path)
-
-
-def _top_keys() -> list[str]:
-    return [name for name in Study.model_fields if name != "path"]
-
-
-def _near_top(key: str) -> str:
-    return suggest(key, _top_keys())
-
-
-def _named(lines: Iterable[str], names: dict[str, list[str]]) -> list[str]:
-    """Write `arms.rope.title` instead of `arms[0].title`."""
-
-    def name(match: re.Match[str]) -> str:
-        return f"{match[1]}.{names[match[1]][int(match[2])]}"
-
-    return [re.sub(r"\b(arms|profiles)\[(\d+)\]", name, line) for line in lines]

@@ -2,7 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from vtbench.cli.arguments import matching_plans, open_store, parse_overrides, plan_ids, report_folder
+from vtbench.cli.arguments import (
+    load_any_study,
+    matching_plans,
+    open_store,
+    parse_overrides,
+    plan_ids,
+    report_folder,
+)
 from vtbench.errors import StoreError, StudyError
 from vtbench.store.layout import Store
 
@@ -44,3 +51,13 @@ def test_plans_by_id_name_and_file(folder):
     assert matching_plans(store, "studies/small.yaml") == ["small@gpu", "small@tiny"]
     with pytest.raises(StoreError, match="Did you mean 'small@"):
         matching_plans(store, "smal")
+
+
+def test_a_study_of_any_kind_is_loaded_by_its_own_rules(folder):
+    text = (Path(__file__).parents[2] / "fakes" / "small_cost_study.yaml").read_text()
+    (folder / "studies" / "cost.yaml").write_text(text)
+    assert load_any_study(Path("studies/small.yaml")).name == "small"
+    assert load_any_study(Path("studies/cost.yaml")).name == "small_cost"
+    (folder / "studies" / "cost.yaml").write_text(text.replace("question", "qestion"))
+    with pytest.raises(StudyError, match="Did you mean 'question'"):
+        load_any_study(Path("studies/cost.yaml"))

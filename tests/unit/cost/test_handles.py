@@ -23,6 +23,11 @@ def test_attention_counts_scores_and_weighted_sum():
     assert attention_macs(q, k, v) == 2 * 3 * (5 * 7 * 8 + 5 * 7 * 4)
 
 
+def test_attention_broadcasts_and_counts_each_query_head_of_a_group():
+    assert attention_macs((2, 8, 5, 4), (2, 2, 7, 4), (2, 2, 7, 4)) == 2 * 8 * (5 * 7 * 4 + 5 * 7 * 4)
+    assert attention_macs((1, 3, 5, 4), (6, 3, 7, 4), (6, 3, 7, 2)) == 6 * 3 * (5 * 7 * 4 + 5 * 7 * 2)
+
+
 def test_cdist_counts_each_pair_and_coordinate():
     assert cdist_macs((6, 4), (9, 4)) == 6 * 9 * 4
     assert cdist_macs((2, 6, 4), (1, 9, 4)) == 2 * 6 * 9 * 4

@@ -96,15 +96,21 @@ def test_counting_again_gives_the_same_key_and_value():
     assert [(value.key, value.value) for value in first] == [(value.key, value.value) for value in second]
 
 
+def _hooked_gflops(cost):
+    products = (*cost.encode.products, *cost.quantize.products, *cost.decode.products)
+    return 2 * sum(product.macs for product in products if product.hooked) / 1e9
+
+
 @pytest.mark.parametrize(
-    ("options", "gflops"),
+    ("options", "full", "hooked"),
     [
-        ({"patch_embed": "fixed", "pos_embed": "grid"}, 1065.8),
-        ({"patch_embed": "fixed", "pos_embed": "rope"}, 1065.8),
-        ({"patch_embed": "pinv"}, 189.5),
+        ({"patch_embed": "fixed", "pos_embed": "grid"}, 1065.8, 298.9),
+        ({"patch_embed": "fixed", "pos_embed": "rope"}, 1065.8, 298.9),
+        ({"patch_embed": "fixed", "pos_embed": "rope_learnable"}, 1065.8, 444.9),
+        ({"patch_embed": "pinv"}, 189.5, 89.5),
     ],
 )
-def test_vibetoken_small_small_costs_what_its_formulas_say(options, gflops):
+def test_vibetoken_small_small_costs_what_its_formulas_say_and_hooks_see_what_was_published(options, full, hooked):
     """Small-Small at 1024 x 1024, L = 256: the formulas of all its linear layers, attention and convolutions, added up.
 
     The formulas leave out the quantizer (counted apart here) and the learned blur (0.16 of the 189.6).
@@ -112,5 +118,23 @@ def test_vibetoken_small_small_costs_what_its_formulas_say(options, gflops):
     with torch.device("meta"):
         model = VibeToken(VibeTokenConfig(**options))
     cost = count_tokenizer(model, (1024, 1024), 256)
-    assert (cost.encode.flops + cost.decode.flops) / 1e9 == pytest.approx(gflops, rel=1e-3)
+    assert (cost.encode.flops + cost.decode.flops) / 1e9 == pytest.approx(full, rel=1e-3)
     assert cost.quantize.macs == 256 * 8 * 4096 * 32
+    assert _hooked_gflops(cost) == pytest.approx(hooked, rel=1e-3)
+
+
+@pytest.mark.parametrize(("side", "patch"), [(256, 8), (512, 16), (1024, 32)])
+def test_vibetoken_large_large_costs_about_the_same_at_each_resolution(side, patch):
+    with torch.device("meta"):
+        model = VibeToken(VibeTokenConfig(encoder="large", decoder="large"))
+    cost = count_tokenizer(model, (side, side), 256, patch)
+    assert 1038.0 < _hooked_gflops(cost) < 1045.0
+    assert cost.gflops == pytest.approx(1880, rel=0.01)
+
+
+def test_a_batch_and_a_patch_can_be_asked_for():
+    with torch.device("meta"):
+        model = VibeToken(VibeTokenConfig(encoder="tiny", decoder="tiny"))
+    one = count_tokenizer(model, (512, 512), 4, patch=32)
+    assert count_tokenizer(model, (512, 512), 4, patch=32, batch_size=3).macs == 3 * one.macs
+    assert 2 * one.macs < count_tokenizer(model, (512, 512), 4).macs

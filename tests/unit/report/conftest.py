@@ -1,15 +1,23 @@
 """A synthetic study in a real store: written by `RunWriter`, with logs and picture strips."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from vtbench.report.protocol_data import MeasuredCell, ProtocolReportData
+from vtbench.schema.baseline import ModelCard
+from vtbench.schema.cost import ComponentCost, ModelCost, ProductCount, Workload
+from vtbench.schema.cost_study import CostArm, CostAxes, CostCell, CostPlan, CostStudy, PublishedCost
+from vtbench.schema.protocol import Protocol
 from vtbench.schema.record import MetricValue, Provenance, RunError, StageRecord
 from vtbench.schema.run import Component, MixingConfig, RunConfig, RunSpec, TrainConfig
 from vtbench.schema.study import Arm, ArmFacts, Cell, EvaluateConfig, Profile, Study, StudyPlan
 from vtbench.store import query
 from vtbench.store.layout import Store
 from vtbench.store.writer import RunWriter
+from vtbench.study.protocol_study import load_protocol_study
 
 ARMS = (
     Arm(name="rope", title="RoPE", set={"tokenizer.pos_embed": "rope"}),
@@ -208,3 +216,144 @@ def full_report(full_store, tmp_path_factory):
 
     store, plan = full_store
     return render_study(store, plan.id, tmp_path_factory.mktemp("report")).parent
+
+
+COST_RESOLUTIONS = ("256x256", "512x512", "1024x1024")
+
+
+def make_cost_plan(**changes):
+    """Three tokenizers: `grid` grows with the pixels, `rope` costs the same but hides less, `flat` stays as it is."""
+    published = [
+        PublishedCost(arm=arm, resolution="1024x1024", convention="hook_no_mha", value=value)
+        for arm, value in (("grid", 640.0), ("rope", 960.0), ("flat", 41.0))
+    ]
+    study = CostStudy(
+        name="small_cost",
+        path="studies/small_cost.yaml",
+        kind="cost",
+        question="What do three <tokenizers> cost?",
+        source="a test",
+        expected="The flat one costs the same everywhere.",
+        arms=tuple(
+            CostArm(name=name, title=title, model="vibetoken", set={"pos_embed": name})
+            for name, title in (("grid", "Dynamic grid"), ("rope", "RoPE & co"), ("flat", "Flat"))
+        ),
+        axes=CostAxes(resolution=COST_RESOLUTIONS),
+        components=("total", "decode"),
+        conventions=("hook_no_mha", "full"),
+        reference_arm="grid",
+        published=tuple(published),
+    ).model_copy(update=changes)
+    card = ModelCard(kind="tokenizer", title="a tokenizer", config={"name": "vibetoken"}, source="a test")
+    cells = tuple(
+        CostCell(arm=arm.name, length=None, workload=Workload(resolution=at, num_tokens=64))
+        for arm in study.arms
+        for at in study.axes.resolution
+    )
+    return CostPlan(study=study, cards={arm.name: card for arm in study.arms}, cells=cells)
+
+
+def make_cost(arm, resolution):
+    """At 256x256 every arm has 20e9 multiply-accumulates under hooks and as much again in attention."""
+    pixels = int(resolution.partition("x")[0]) ** 2 // 256**2 if arm != "flat" else 1
+    seen, attention = 20 * 10**9 * pixels, 20 * 10**9 * pixels
+    shown = attention // 2 if arm == "rope" else 0
+    components = [
+        ComponentCost(
+            name=name,
+            products=(
+                ProductCount(module="mlp", kind="linear", macs=seen // share, hooked=True),
+                ProductCount(module="attention.qkv", kind="linear", macs=shown // share, hooked=True),
+                ProductCount(module="attention", kind="attention", macs=(attention - shown) // share, hooked=False),
+            ),
+            in_total=name != "training_step",
+            coverage=1.0,
+            weight_bytes=2,
+        )
+        for name, share in (("encode", 4), ("decode", 4), ("quantize", 2), ("training_step", 1))
+    ]
+    return ModelCost(
+        model="vibetoken",
+        kind="tokenizer",
+        workload=Workload(resolution=resolution, num_tokens=64),
+        num_parameters=12_345_678,
+        components=tuple(components),
+        weight_bytes=24_691_356,
+        kv_cache_bytes=None,
+        activation_bytes={"inference": 1},
+        tool="a counter",
+    )
+
+
+@pytest.fixture(scope="session")
+def cost_plan():
+    return make_cost_plan
+
+
+@pytest.fixture(scope="session")
+def cost_report(tmp_path_factory):
+    """Folder of the rendered report of `make_cost_plan()`; not to be written to."""
+    from vtbench.report.cost_study import render_costs
+
+    plan = make_cost_plan()
+    costs = [make_cost(cell.arm, cell.workload.resolution) for cell in plan.cells]
+    return render_costs(plan, costs, COST_PROVENANCE, tmp_path_factory.mktemp("cost")).parent
+
+
+@pytest.fixture(scope="session")
+def costs(cost_report):
+    from vtbench.report.cost_data import Costs, load_costs
+
+    return Costs(load_costs(cost_report))
+
+
+@pytest.fixture(scope="session")
+def uncounted(tmp_path_factory):
+    """The same study, of which only the first arm has been counted."""
+    from vtbench.report.cost_data import Costs, gather_costs
+
+    plan = make_cost_plan()
+    found = [make_cost("grid", cell.workload.resolution) if cell.arm == "grid" else None for cell in plan.cells]
+    return Costs(gather_costs(plan, found, COST_PROVENANCE, tmp_path_factory.mktemp("uncounted")))
+
+
+COST_PROVENANCE = Provenance(
+    commit="c0ffee0123",
+    dirty_hash=None,
+    packages={"torch": "2.15.0", "numpy": "2.4.6"},
+    hardware="a CPU",
+    command="python -m vtbench run studies/small_cost.yaml",
+    started="2026-01-01T00:00:00+00:00",
+)
+
+
+PROTOCOL_STUDY = Path(__file__).parents[2] / "fakes" / "small_protocol_study.yaml"
+
+
+@pytest.fixture
+def protocol_data():
+    """A protocol study's data: made-up values under real protocols; blur is better than JPEG except for one arm."""
+    study = load_protocol_study(PROTOCOL_STUDY)
+    shift = {"canonical": 0.0, "seed_voken": 30.0, "unitok": 0.25, "cut": 400.0, "truncate": 1.0, "jpeg": 5.0}
+    values, protocols = [], {}
+    for arm in study.arms:
+        for metric in ("rfd_effnet", "psnr"):
+            if metric == "psnr" and arm.name == "others":
+                continue
+            fields = arm.resolved().of(over_features=metric != "psnr")
+            del fields["preprocessing"]
+            own = {"reference": arm.reference, "metric": {"jpeg": arm.reference_jpeg, "prepared_by": arm.prepared_by}}
+            protocol = Protocol.model_validate({**fields, "content_key": "c", "num_samples": 4, **own})
+            protocols[protocol.fingerprint()] = protocol.fields()
+            for damage, base in {"blur_1": 20.0, "jpeg_20": 40.0}.items():
+                distance = base + shift.get(arm.name, 500.0)
+                value = distance if metric == "rfd_effnet" else 60 - distance / 10
+                cell = {"arm": arm.name, "degradation": damage, "metric": metric, "value": value, "num_samples": 4}
+                values.append(MeasuredCell(**cell, protocol=protocol.fingerprint()))
+    return ProtocolReportData(
+        study=study,
+        values=tuple(values),
+        protocols=protocols,
+        left_out={"rfid": "a file is missing."},
+        provenance=COST_PROVENANCE,
+    )

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from vtbench.errors import StoreError
-from vtbench.report.render import _markdown, check, render, render_study
+from vtbench.report.render import check, render, render_study
 from vtbench.schema.study import Arm
 
 
@@ -126,19 +126,6 @@ def test_mixed_protocols_are_refused(synthetic, tmp_path):
     synthetic.run(store, plan, cell, values=synthetic.values("grid", 0, protocol="feedfeedfeed"))
     with pytest.raises(StoreError, match=r"0123456789ab.*feedfeedfeed"):
         render_study(store, plan.id, tmp_path / "out")
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("a < b & c", "a &lt; b &amp; c"),
-        ("_x_ a_b", r"\_x\_ a_b"),
-        ("[1, 2] *", r"\[1, 2\] \*"),
-        ("two\nlines", "two lines"),
-    ],
-)
-def test_markdown_shows_plain_text(text, shown):
-    assert _markdown(text) == shown
 
 
 def test_reports_need_no_torch():

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from vtbench.errors import StudyError
-from vtbench.study.load import find_study, load_study
+from vtbench.study.load import find_study, load_study, study_kind
 
 
 def test_a_good_file(study):
@@ -84,3 +84,13 @@ def test_find_study(write, monkeypatch):
     assert find_study("small", path.parent) == path
     with pytest.raises(StudyError, match="Did you mean 'small'"):
         find_study("smal", path.parent)
+
+
+def test_a_study_trains_unless_it_says_otherwise(write):
+    assert study_kind(write()) == "training"
+    path = write("name: small", "kind: cost\nname: small")
+    assert study_kind(path) == "cost"
+    with pytest.raises(StudyError, match=r"small\.yaml:\d+: this study counts costs"):
+        load_study(path)
+    with pytest.raises(StudyError, match=r"'cots' is no kind of study\. Did you mean 'cost'\?"):
+        study_kind(write("name: small", "kind: cots\nname: small"))

@@ -52,6 +52,8 @@ class Tokenizer(nn.Module, ABC):
 
     Config: ClassVar[type[Frozen]]
     max_num_tokens: int
+    codebook_sizes: tuple[int, ...] | None = None
+    """Number of entries of each codebook; None where a quantizer has no such number."""
 
     @abstractmethod
     def encode(

@@ -21,6 +21,7 @@ decodes to its own patch and no blur follows.
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -35,7 +36,7 @@ from vtbench.models.nn.patch_embed import AdaptivePatchEmbed, FixedPatchEmbed
 from vtbench.models.nn.pos_embed import Sampling
 from vtbench.models.nn.positions import PosEmbed, PositionsConfig
 from vtbench.models.nn.resizable_blur import BlurInit, ResizableBlur
-from vtbench.models.nn.transformer import SIZES, TransformerConfig, WeightInit
+from vtbench.models.nn.transformer import SIZES, Attention, TransformerConfig, WeightInit
 from vtbench.models.quantizers.mvq import CodebookInit, MultiCodebookQuantizer
 from vtbench.models.quantizers.output import QuantizerOutput
 from vtbench.models.tokenizers.base import Geometry, Size, Tokenizer
@@ -113,6 +114,7 @@ class VibeToken(Tokenizer):
         super().__init__()
         self.config = config
         self.max_num_tokens = config.num_latent_tokens
+        self.codebook_sizes = (config.codebook_size,) * config.num_codebooks
         self.adaptive = config.patch_embed != "fixed"
         self.rule = PatchRule(
             sizes=config.patch_sizes,
@@ -160,6 +162,10 @@ class VibeToken(Tokenizer):
             blur=ResizableBlur(config.blur_kernel_size, config.blur_init) if self.adaptive else None,
             weight_init=config.weight_init,
         )
+        for module in self.modules():
+            if isinstance(module, Attention):
+                # Rotations that are learned need an attention of its own making, whose linear layers a hook sees.
+                module.counts_as_multihead_attention = config.pos_embed != "rope_learnable"
 
     def _length(self, num_tokens: int | None) -> int:
         """Return how many latents a request for `num_tokens` makes."""
@@ -179,12 +185,17 @@ class VibeToken(Tokenizer):
                     f"patches of {side} pixels do not tile {size[0]}x{size[1]};"
                     f" the nearest size that they do is {nearest_tiling(size, side)}"
                 )
+            if asked is not None and asked != (side, side):
+                raise ResolutionError(f"a patch of {asked[0]}x{asked[1]} asked for; this model's is fixed at {side}")
             return (side, side)
         if asked is None:
             side = self.rule.choose(*size)
             return (side, side)
         if not self.config.official and (size[0] % asked[0] or size[1] % asked[1]):
-            raise ResolutionError(f"patches of {asked[0]}x{asked[1]} pixels do not tile {size[0]}x{size[1]}")
+            raise ResolutionError(
+                f"patches of {asked[0]}x{asked[1]} pixels do not tile {size[0]}x{size[1]};"
+                f" a near size that they do is {nearest_tiling(size, math.lcm(*asked))}"
+            )
         return asked
 
     def check(self, size: Size, num_tokens: int | None = None) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.axes import Axes
@@ -77,6 +77,14 @@ class Drawing:
         return buffer.getvalue()
 
 
+class OfArm(Protocol):
+    """Anything that belongs to one arm of a study."""
+
+    @property
+    def arm_index(self) -> int:
+        """The arm's place in the study."""
+
+
 @contextmanager
 def styled() -> Iterator[None]:
     """Draw and save with this style alone, whatever the user's matplotlibrc says."""
@@ -93,12 +101,12 @@ def new_figure(width: float, height: float, *, constrained: bool = True) -> Figu
     return figure
 
 
-def colour(row: Row) -> str:
+def colour(row: OfArm) -> str:
     """Return the arm's colour."""
     return _COLOURS[row.arm_index % len(_COLOURS)]
 
 
-def marker(row: Row) -> str:
+def marker(row: OfArm) -> str:
     """Return the arm's marker."""
     return _MARKERS[row.arm_index % len(_MARKERS)]
 
