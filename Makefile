@@ -1,8 +1,8 @@
-.PHONY: test fast check demo
+.PHONY: test slow check demo
 test:        ## the whole suite
 	pytest
-fast:        ## without the slow tests
-	pytest -m "not slow"
+slow:        ## the slow tests
+	pytest -m slow
 check:       ## what CI checks besides the tests
 	ruff check . && ruff format --check . && mypy && lint-imports
 demo:        ## the main study at its smallest scale

@@ -44,6 +44,10 @@ class StoreError(VtbenchError):
     """A file of the store is missing, broken, or of an unknown version."""
 
 
+class ProtocolError(StoreError):
+    """Values that were measured in different ways would be compared."""
+
+
 class RunLockedError(StoreError):
     """Another process is writing this run."""
 

@@ -28,6 +28,7 @@ class ImageDataset(ABC):
         labels: class of each image, shape (num_images,).
         label_names: name of each class.
         credit: line to print wherever images are shown, or None.
+        crop, resize_filter, antialias: how `images` brings an image to a size, as fields of a protocol.
     """
 
     Config: ClassVar[type[Frozen]]
@@ -36,6 +37,9 @@ class ImageDataset(ABC):
     labels: Int64[np.ndarray, " num_images"]
     label_names: tuple[str, ...]
     credit: str | None = None
+    crop: str = "centre"
+    resize_filter: str = "bicubic"
+    antialias: bool = True
 
     @abstractmethod
     def __init__(self, config: Frozen, split: Split, cache_dir: Path) -> None: ...
@@ -48,7 +52,7 @@ class ImageDataset(ABC):
 
     @abstractmethod
     def images(self, indices: Sequence[int], size: Size) -> UInt8[Tensor, "batch 3 height width"]:
-        """Return images at `size` (height, width), centre-cropped to its aspect ratio, resized with antialiasing."""
+        """Return images at `size` (height, width), the centre of its aspect ratio, with antialiasing."""
 
     @abstractmethod
     def training_pair(

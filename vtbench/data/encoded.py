@@ -22,7 +22,7 @@ from pydantic import PositiveInt
 from torch import Tensor
 
 from vtbench.data.dataset import ImageDataset, Size
-from vtbench.data.resize import largest_crop, official_crop, resize, to_array
+from vtbench.data.resize import adm_crop, largest_crop, official_crop, resize, to_array
 from vtbench.errors import DataError
 from vtbench.schema.base import Frozen
 from vtbench.schema.run import irrelevant
@@ -49,6 +49,7 @@ class EncodedImages(ImageDataset):
     """Images that are stored as files; a subclass says where, by `read`."""
 
     config: EncodedConfig
+    crop, resize_filter, antialias = "adm", "box halvings, then bicubic", True
 
     @abstractmethod
     def read(self, index: int) -> tuple[bytes, str]:
@@ -59,12 +60,8 @@ class EncodedImages(ImageDataset):
         """
 
     def images(self, indices: Sequence[int], size: Size) -> UInt8[Tensor, "batch 3 height width"]:
-        """Return the largest centre crop of the size's aspect ratio, resized to it."""
-        views = []
-        for index in indices:
-            image = decode(*self.read(index))
-            views.append(to_array(resize(image, size, largest_crop((image.height, image.width), size))))
-        return torch.from_numpy(np.stack(views))
+        """Return images as ADM's crop brings them to the size: what published figures are measured on."""
+        return torch.from_numpy(np.stack([to_array(adm_crop(decode(*self.read(index)), size)) for index in indices]))
 
     def training_pair(
         self, indices: Sequence[int], input_size: Size, target_size: Size, rng: np.random.Generator, flip: bool

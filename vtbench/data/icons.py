@@ -52,6 +52,7 @@ class Icons(ImageDataset):
         val_fraction: float = Field(default=0.15, gt=0, le=0.5)
 
     credit = "OpenMoji, CC BY-SA 4.0"
+    crop, resize_filter, antialias = "none", "drawn at the size", True
     label_names = LABEL_NAMES
 
     def __init__(self, config: Config, split: Split, cache_dir: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor
 
 from vtbench.data.dataset import ImageDataset, Size
 from vtbench.evaluate.array_cache import load_array, save_array
+from vtbench.evaluate.metric import Batch, Quantity, Value
 from vtbench.evaluate.metrics.psnr import Psnr
 from vtbench.schema.base import content_hash
 from vtbench.seeding import rng
@@ -50,13 +53,25 @@ class MeanImagePsnr(Psnr):
     title = "PSNR (mean image)"
 
     def __init__(self, train_dataset: ImageDataset, size: Size, cache_dir: Path) -> None:
-        super().__init__()
-        self._mean = mean_image(train_dataset, size, cache_dir)
+        self._train_dataset, self._size, self._cache_dir = train_dataset, size, cache_dir
+
+    @cached_property
+    def _mean(self) -> UInt8[Tensor, "3 height width"]:
+        return mean_image(self._train_dataset, self._size, self._cache_dir)
 
     @classmethod
-    def protocol(cls) -> dict[str, str | int | float | bool]:
+    def protocol(cls) -> dict[str, Value]:
         """Return how many training images are averaged."""
         return {"max_train_images": MAX_IMAGES}
+
+    def quantities(self) -> tuple[Quantity, ...]:
+        """Return the one number of each image, under a key that names the training images."""
+        (quantity,) = super().quantities()
+        return (replace(quantity, key=f"{self.name}/{self._train_dataset.content_key}/{MAX_IMAGES}"),)
+
+    def rows(self, batch: Batch) -> dict[str, Tensor]:
+        """Return `measure` of the batch."""
+        return {self.quantities()[0].key: self.measure(batch.reference, batch.produced)}
 
     def measure(
         self, reference: UInt8[Tensor, "batch 3 height width"], produced: UInt8[Tensor, "batch 3 height width"]

@@ -1,34 +1,36 @@
 """Measures how well images survive being tokenized, at a list of (resolution, length) points.
 
-Each point draws its validation images at its own resolution, reconstructs them once, and shows every pair to all
-metrics. The model is a callable: the suite knows no tokenizer.
+Each point draws its validation images at its own resolution, reconstructs them once, and all metrics share what is
+taken of them (`vtbench.evaluate.one_pass`). The model is a few callables: the suite knows no tokenizer.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from vtbench.data.dataset import ImageDataset
-from vtbench.errors import DataError, ResolutionError, TrainingError
+from vtbench.errors import DataError
 from vtbench.evaluate import METRICS
+from vtbench.evaluate.kept_rows import point_name, write_index
 from vtbench.evaluate.mean_image import MeanImagePsnr
 from vtbench.evaluate.metric import Metric
-from vtbench.evaluate.protocol import Protocol, to_uint8
+from vtbench.evaluate.one_pass import measure
+from vtbench.evaluate.protocol import dataset_protocol
+from vtbench.evaluate.reconstructions import Codec, Reconstruct, Reconstructions, checked_uint8
 from vtbench.schema.base import Resolution, parse_resolution
+from vtbench.schema.protocol import Protocol
 from vtbench.schema.record import MetricValue
 from vtbench.schema.study import EvaluateConfig
 from vtbench.seeding import rng
-
-Reconstruct = Callable[[Float[Tensor, "batch 3 height width"], int | None], Float[Tensor, "batch 3 height width"]]
-"""(images in [0, 1] on the CPU, number of tokens or None for all) -> reconstructions of that shape, on any device."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,21 +52,29 @@ class Point:
         """The point as `MetricValue.params`."""
         return {"resolution": self.resolution, "num_tokens": self.num_tokens}
 
+    @property
+    def name(self) -> str:
+        """The point's folder."""
+        return point_name(self.resolution, self.num_tokens)
+
 
 @dataclass(frozen=True)
-class _Measurement:
+class Measurement:
     """A number to be taken at every point: which metric takes it, made how, under which protocol."""
 
     metric: type[Metric]
     make: Callable[[Point], Metric]
     protocol: Protocol
 
-    def value(self, point: Point, checkpoint: str, value: float) -> MetricValue:
+    def value(
+        self, point: Point, checkpoint: str, value: float, interval: tuple[float, float] | None = None
+    ) -> MetricValue:
         """Return the number as it is stored."""
         return MetricValue(
             name=self.metric.name,
             metric_version=self.metric.version,
             value=value,
+            interval=interval,
             num_samples=self.protocol.num_samples,
             params=point.params,
             protocol=self.protocol.fingerprint(),
@@ -92,6 +102,42 @@ def validation_indices(dataset: ImageDataset, num_samples: int) -> list[int]:
     return [int(index) for index in rng(0, "evaluate", "val").permutation(len(dataset))[:num_samples]]
 
 
+def measurements(
+    metrics: Sequence[str],
+    dataset: ImageDataset,
+    train_dataset: ImageDataset,
+    config: EvaluateConfig,
+    cache_dir: Path,
+    precision: str = "fp32",
+) -> list[Measurement]:
+    """Return what is measured at every point: the mean image's PSNR and the named metrics.
+
+    Args:
+        metrics: names in the `METRICS` table.
+        dataset: the validation split.
+        train_dataset: the training split, for the mean image.
+        config: how many images, in which batches.
+        cache_dir: where the mean image is kept.
+        precision: of the model's forward pass.
+    """
+    num_samples = min(config.num_samples, len(dataset))
+    protocol = dataset_protocol(dataset, num_samples, config.batch_size, precision)
+
+    def mean_image(point: Point) -> Metric:
+        return MeanImagePsnr(train_dataset, point.size, cache_dir)
+
+    floor = protocol.of_metric({**MeanImagePsnr.protocol(), "train": train_dataset.content_key})
+    found = [Measurement(MeanImagePsnr, mean_image, floor)]
+    for name in metrics:
+        metric: type[Metric] = METRICS.load(name)
+        found.append(Measurement(metric, _same_everywhere(metric), protocol.of_metric(metric.protocol())))
+    return found
+
+
+def _same_everywhere(metric: type[Metric]) -> Callable[[Point], Metric]:
+    return lambda point: metric()
+
+
 def evaluate_reconstruction(
     reconstruct: Reconstruct,
     dataset: ImageDataset,
@@ -105,52 +151,54 @@ def evaluate_reconstruction(
     *,
     train_dataset: ImageDataset,
     precision: str = "fp32",
+    measured_dir: Path | None = None,
+    codec: Codec | None = None,
+    device: torch.device | None = None,
 ) -> Iterator[list[MetricValue]]:
     """Measure reconstructions point by point.
 
     Args:
-        reconstruct: the model; gradients are off while it runs.
+        reconstruct: the model; gradients are off while it runs. It is called only where rows are not kept on disk.
         dataset: the validation split; the first `config.num_samples` of a fixed permutation are measured.
         points: where to measure; see `evaluation_points`.
         metrics: names in the `METRICS` table. `psnr_mean_image`, the PSNR of answering every image with the mean
-            training image at that resolution, is measured besides.
-        config: number of samples and batch size.
-        checkpoint: id of the weights that `reconstruct` holds.
-        known: keys of values that are stored already; these are not measured again.
+            training image, is always measured with them: what a model that has learned nothing would get.
+        config: how many images, and how many of them at once.
+        checkpoint: which weights `reconstruct` has; part of each value's key.
+        known: keys of values that need not be measured again.
         cache_dir: where features of the reference images are kept for all runs.
         on_progress: called with (images done, images in all) after each batch.
         train_dataset: the training split, for the mean image.
         precision: of the model's forward pass; recorded.
+        measured_dir: where the run keeps the rows of its images, so that an interrupted evaluation goes on and later
+            metrics need no model where their rows are there; nothing is kept if None.
+        codec: the model in two halves, for metrics of codes.
+        device: where metrics run; the CPU if not given.
 
     Yields:
         The new values of each point, in the order of `points`; an empty list where all were known.
 
     Raises:
-        DataError: the validation split is empty, or too small for a metric.
+        DataError: the validation split is empty, too small for a metric, or lacks what a metric needs.
         ResolutionError: a resolution is too small for a metric, or `reconstruct` returned another shape.
         TrainingError: a reconstruction holds NaN or infinite values.
     """
     indices = validation_indices(dataset, config.num_samples)
-    protocol = Protocol(
-        content_key=dataset.content_key, num_samples=len(indices), batch_size=config.batch_size, precision=precision
-    )
-    measurements = _measurements(metrics, protocol, train_dataset, cache_dir)
-    todo = [[m for m in measurements if m.value(point, checkpoint, 0.0).key not in known] for point in points]
-    total = len(indices) * sum(map(bool, todo))
+    todo = measurements(metrics, dataset, train_dataset, config, cache_dir, precision)
+    missing = [[m for m in todo if m.value(point, checkpoint, 0.0).key not in known] for point in points]
+    total = len(indices) * sum(map(bool, missing))
+    images = dataset_protocol(dataset, len(indices), config.batch_size, precision)
     done = 0
-    for point, missing in zip(points, todo, strict=True):
-        running = [m.make(point) for m in missing]
-        for metric in running:
-            metric.use_cache(protocol.reference_key(point.resolution), cache_dir)
-        for start in range(0, len(indices) if missing else 0, config.batch_size):
-            batch = indices[start : start + config.batch_size]
-            reference, produced = _reconstruct(reconstruct, dataset, batch, point)
-            for metric in running:
-                metric.update(reference, produced)
-            done += len(batch)
-            if on_progress is not None:
-                on_progress(done, total)
-        yield [m.value(point, checkpoint, metric.compute()) for m, metric in zip(missing, running, strict=True)]
+    for point, wanted in zip(points, missing, strict=True):
+        about = {"images": images.fields(), "point": point.params, "checkpoint": checkpoint}
+        source = Reconstructions(
+            reconstruct, dataset, indices, point.size, point.num_tokens, config.batch_size, about, codec
+        )
+        before = done
+        tell = None if on_progress is None else (lambda num, before=before: on_progress(before + num, total))
+        with _folder(measured_dir, point) as folder:
+            yield _measure_point(wanted, point, checkpoint, source, folder, cache_dir, device, tell) if wanted else []
+        done += len(indices) if wanted else 0
 
 
 def picture_strip(
@@ -160,44 +208,40 @@ def picture_strip(
 
     Every model sees the same images; there are fewer than `num_pictures` if the data set has fewer.
     """
-    indices = validation_indices(dataset, num_pictures)
-    reference, produced = _reconstruct(reconstruct, dataset, indices, point)
-    return reference.cpu(), produced.cpu()
+    reference = dataset.images(validation_indices(dataset, num_pictures), point.size)
+    with torch.no_grad():
+        produced = reconstruct(reference.float() / 255, point.num_tokens)
+    return reference, checked_uint8(produced, reference.shape, point.num_tokens).cpu()
 
 
-def _measurements(
-    metrics: Sequence[str], protocol: Protocol, train_dataset: ImageDataset, cache_dir: Path
-) -> list[_Measurement]:
-    """Return what is to be measured at every point: the mean image's PSNR and the named metrics."""
+def _measure_point(
+    wanted: Sequence[Measurement],
+    point: Point,
+    checkpoint: str,
+    source: Reconstructions,
+    folder: Path,
+    cache_dir: Path,
+    device: torch.device | None,
+    on_progress: Callable[[int], None] | None,
+) -> list[MetricValue]:
+    """Return the values of one point, and leave beside their rows which rows they are of."""
+    running = [each.make(point) for each in wanted]
+    taken = measure(running, source, folder, cache_dir, device=device, on_progress=on_progress)
+    values = []
+    for each, metric in zip(wanted, running, strict=True):
+        result = metric.compute(taken.measured)
+        value = each.value(point, checkpoint, result.value, result.interval)
+        files = {quantity.key: taken.files[quantity.key] for quantity in metric.quantities()}
+        write_index(taken.folder, value, files, result.params)
+        values.append(value)
+    return values
 
-    def baseline(point: Point) -> Metric:
-        return MeanImagePsnr(train_dataset, point.size, cache_dir)
 
-    floor = replace(protocol, metric=MeanImagePsnr.protocol() | {"train": train_dataset.content_key})
-    found = [_Measurement(MeanImagePsnr, baseline, floor)]
-    for name in metrics:
-        metric: type[Metric] = METRICS.load(name)
-        found.append(_Measurement(metric, partial(_make, metric), replace(protocol, metric=metric.protocol())))
-    return found
-
-
-def _make(metric: type[Metric], point: Point) -> Metric:
-    """Return a metric that is the same at every point."""
-    return metric()
-
-
-@torch.no_grad()
-def _reconstruct(
-    reconstruct: Reconstruct, dataset: ImageDataset, indices: Sequence[int], point: Point
-) -> tuple[UInt8[Tensor, "batch 3 height width"], UInt8[Tensor, "batch 3 height width"]]:
-    """Return images at `point` and their reconstructions, both where the model left the latter."""
-    reference = dataset.images(indices, point.size)
-    produced = reconstruct(reference.float() / 255, point.num_tokens)
-    where = f"at {point.resolution}, {point.num_tokens or 'all'} tokens"
-    if produced.shape != reference.shape:
-        raise ResolutionError(
-            f"The reconstructions {where} have shape {tuple(produced.shape)}, the images {tuple(reference.shape)}."
-        )
-    if not produced.isfinite().all():
-        raise TrainingError(f"The reconstructions {where} hold NaN or infinite values: the training has diverged.")
-    return reference.to(produced.device), to_uint8(produced.float())
+@contextmanager
+def _folder(measured_dir: Path | None, point: Point) -> Iterator[Path]:
+    """Yield where a point's rows are kept: for good, or for as long as they are needed."""
+    if measured_dir is not None:
+        yield measured_dir / point.name
+        return
+    with TemporaryDirectory(prefix="vtbench-") as folder:
+        yield Path(folder)

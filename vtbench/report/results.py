@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from vtbench.errors import StoreError
 from vtbench.report.gather import ReportData, ReportRun, ReportValue
 from vtbench.report.metrics import PSNR, PSNR_GAIN, PSNR_MEAN_IMAGE, display
 from vtbench.report.statistics import Spread, spread
 from vtbench.schema.base import parse_resolution
+from vtbench.schema.protocol import require_same
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Results:
     """A study's values by row, metric and point.
 
     Raises:
-        StoreError: values of one metric at one point were measured in different ways.
+        ProtocolError: values of one metric at one point were measured in different ways; says which fields differ.
     """
 
     def __init__(self, data: ReportData) -> None:
@@ -127,17 +127,14 @@ class Results:
         return sorted({value.num_samples for value in self.values_of(metric)})
 
     def _check_protocols(self) -> None:
-        first: dict[tuple[str, Point], ReportValue] = {}
-        for (_, metric, point), value in self._values.items():
-            other = first.setdefault((metric, point), value)
-            if other.protocol != value.protocol:
-                place = f" at {point.label}" if point != RUN else ""
-                raise StoreError(
-                    f"{display(metric).title}{place} was measured in two ways: protocol {other.protocol}"
-                    f" ({other.num_samples} samples) in run {other.run_id}, protocol {value.protocol}"
-                    f" ({value.num_samples} samples) in run {value.run_id}. They cannot stand in one column;"
-                    " run the study again to measure all runs in the same way (nothing is trained again)."
-                )
+        columns: dict[tuple[str, Point], dict[str, str]] = {}
+        for (run_id, metric, point), value in self._values.items():
+            label = f"run {run_id}, {value.num_samples} samples"
+            columns.setdefault((metric, point), {})[label] = value.protocol
+        mend = "Run the study again to measure all runs in the same way (nothing is trained again)."
+        for (metric, point), values in columns.items():
+            place = f" at {point.label}" if point != RUN else ""
+            require_same(f"{display(metric).title}{place}", values, self.data.protocols, mend)
 
 
 def _rows(data: ReportData) -> list[Row]:

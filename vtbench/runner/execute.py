@@ -65,7 +65,7 @@ def _device(name: str) -> torch.device:
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)
         # Filling new memory with NaN finds reads of what was never written; it costs 4 % of a step and changes nothing.
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[assignment]
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1))
     return device
 
@@ -74,6 +74,7 @@ def _forget(store: Store, writer: RunWriter) -> None:
     run_id = writer.record.spec.run_id
     shutil.rmtree(store.checkpoint_dir(run_id), ignore_errors=True)
     shutil.rmtree(store.samples_dir(run_id), ignore_errors=True)
+    shutil.rmtree(store.measured_dir(run_id), ignore_errors=True)
     writer.truncate_log(-1)
     writer.update(stages=(), metrics=(), provenance=collect(" ".join(sys.argv)))
 

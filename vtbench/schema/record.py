@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from vtbench.schema.base import Frozen, canonical_json, content_hash
 from vtbench.schema.run import SCHEMA_VERSION, RunSpec
 
@@ -78,6 +80,8 @@ class RunRecord(Frozen):
     status: Status
     stages: tuple[StageRecord, ...] = ()
     metrics: tuple[MetricValue, ...] = ()
+    protocols: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Fingerprint -> fields, so that a refusal to compare can say which differ; older records have none."""
     provenance: Provenance
     error: RunError | None = None
 

@@ -1,8 +1,9 @@
 """Where everything lies under the store's root.
 
 ```
-<root>/runs/<run_id>/{spec.json, record.json, metrics.jsonl, progress.json, lock, checkpoints/, samples/}
+<root>/runs/<run_id>/{spec.json, record.json, metrics.jsonl, progress.json, lock, checkpoints/, samples/, measured/}
 <root>/studies/<study>@<profile>/plan.json
+<root>/folders/<hash>/
 <root>/cache/
 ```
 """
@@ -59,9 +60,22 @@ class Store:
         """The run's picture strips, `<resolution>_L<num_tokens or full>_{original,reconstruction}.png`."""
         return self.run_dir(run_id) / "samples"
 
+    def measured_dir(self, run_id: str) -> Path:
+        """What was taken of each measured image, `<resolution>_L<num_tokens or full>/<id>/*.npy`."""
+        return self.run_dir(run_id) / "measured"
+
     def plan_path(self, plan_id: str) -> Path:
         """The `StudyPlan` called `<study>@<profile>`."""
         return self.root / "studies" / plan_id / "plan.json"
+
+    @property
+    def folders_dir(self) -> Path:
+        """Rows measured of folders of images from elsewhere, under hashes of what decides them."""
+        return self.root / "folders"
+
+    def cost_path(self, key: str) -> Path:
+        """The `ModelCost` of a model at a workload, under the hash of all that decides it."""
+        return self.root / "costs" / f"{key}.json"
 
     @property
     def cache_dir(self) -> Path:

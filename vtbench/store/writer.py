@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -95,10 +96,16 @@ class RunWriter:
         stages = {old.name: old for old in self.record.stages} | {stage.name: stage}
         self.update(stages=tuple(stages.values()))
 
-    def add_metrics(self, values: list[MetricValue]) -> None:
-        """Add measurements; one with a key that is there already replaces the old one."""
+    def add_metrics(self, values: list[MetricValue], protocols: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+        """Add measurements; one with a key that is there already replaces the old one.
+
+        Args:
+            values: the measurements.
+            protocols: fields of their protocols, by fingerprint.
+        """
         merged = {old.key: old for old in self.record.metrics} | {value.key: value for value in values}
-        self.update(metrics=tuple(merged.values()))
+        known = {**self.record.protocols, **{name: dict(fields) for name, fields in (protocols or {}).items()}}
+        self.update(metrics=tuple(merged.values()), protocols=known)
 
     def log(self, step: int, values: dict[str, float]) -> None:
         """Append one line to the training log."""

@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from vtbench.data.resize import largest_crop, official_crop, resize, to_array
+from vtbench.data.resize import (
+    adm_crop,
+    centre_crop,
+    largest_crop,
+    official_crop,
+    resize,
+    shorter_side_size,
+    to_array,
+)
+from vtbench.errors import ResolutionError
 
 SIDES = st.integers(1, 2000)
 PLACES = st.floats(0, 1)
@@ -62,3 +71,27 @@ def test_the_official_crop_shows_the_place() -> None:
         < 64
         < to_array(official_crop(image, 16, (0.0, 1.0))).mean()
     )
+
+
+@given(st.tuples(SIDES, SIDES), st.tuples(st.integers(1, 500), st.integers(1, 500)))
+def test_the_shorter_side_just_covers_the_size(source: tuple[int, int], size: tuple[int, int]) -> None:
+    height, width = shorter_side_size(source, size)
+    assert height >= size[0]
+    assert width >= size[1]
+    assert height == size[0] or width == size[1]
+
+
+def test_a_centre_crop_leaves_the_odd_pixel_at_the_end() -> None:
+    row = Image.fromarray(np.arange(15, dtype=np.uint8).reshape(3, 5).repeat(3).reshape(3, 5, 3))
+    assert to_array(centre_crop(row, (2, 2)))[0].tolist() == [[1, 2], [6, 7]]
+    with pytest.raises(ResolutionError, match="4x4 does not fit into an image of 3x5"):
+        centre_crop(row, (4, 4))
+
+
+@given(st.tuples(st.integers(8, 200), st.integers(8, 200)), st.sampled_from([(8, 8), (8, 12), (16, 8)]))
+def test_adms_crop_comes_to_any_size_and_keeps_a_plain_colour(source: tuple[int, int], size: tuple[int, int]) -> None:
+    plain = Image.new("RGB", source, (10, 200, 30))
+    found = to_array(adm_crop(plain, size))
+    assert found.shape == (3, *size)
+    assert found[:, 0, 0].tolist() == [10, 200, 30]
+    assert np.ptp(found.reshape(3, -1), axis=1).max() == 0

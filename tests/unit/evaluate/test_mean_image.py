@@ -6,6 +6,7 @@ import torch
 
 from vtbench.data.dataset import ImageDataset
 from vtbench.evaluate.mean_image import MeanImagePsnr, mean_image
+from vtbench.evaluate.metric import Batch, Measured
 
 
 class _Flat(ImageDataset):
@@ -45,5 +46,18 @@ def test_other_images_have_another_mean(tmp_path):
 def test_psnr_does_not_look_at_what_was_produced(tmp_path):
     metric = MeanImagePsnr(_Flat([10, 20]), (4, 4), tmp_path)
     reference = torch.full((2, 3, 4, 4), 16, dtype=torch.uint8)
-    metric.update(reference, reference)
-    assert metric.compute() == pytest.approx(48.1308, abs=1e-4)  # off by one everywhere
+    for produced in (reference, reference + 50):
+        batch = Batch(reference, produced, None, None, [0, 1])
+        rows = {key: values.numpy() for key, values in metric.rows(batch).items()}
+        assert metric.compute(Measured(rows)).value == pytest.approx(48.1308, abs=1e-4)  # off by one everywhere
+
+
+def test_rows_are_those_of_these_training_images(tmp_path):
+    one, two = (MeanImagePsnr(_Flat([10, 20], name), (4, 4), tmp_path).quantities() for name in ("one", "two"))
+    assert one != two
+
+
+def test_nothing_is_drawn_before_it_is_needed(tmp_path):
+    dataset = _Flat([10, 20])
+    MeanImagePsnr(dataset, (4, 4), tmp_path).quantities()
+    assert dataset.asked == 0

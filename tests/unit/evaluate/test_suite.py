@@ -9,11 +9,14 @@ from torch.nn import functional as F
 
 from vtbench.data.dataset import ImageDataset
 from vtbench.errors import DataError, RegistryError, ResolutionError, TrainingError
+from vtbench.evaluate.kept_rows import rows_of
 from vtbench.evaluate.metrics.psnr import CAP_DB, Psnr
+from vtbench.evaluate.reconstructions import Codec
 from vtbench.evaluate.suite import (
     Point,
     evaluate_reconstruction,
     evaluation_points,
+    measurements,
     picture_strip,
     validation_indices,
 )
@@ -72,10 +75,10 @@ def test_every_metric_at_every_point(tmp_path):
 
 def test_value_is_that_of_the_metric_on_the_first_images_of_the_permutation(tmp_path):
     reference = VAL.images(validation_indices(VAL, 20), (24, 24))
-    metric = Psnr()
-    metric.update(reference, (_coarse(reference / 255, 4) * 255).round().to(torch.uint8))
+    produced = (_coarse(reference / 255, 4) * 255).round().to(torch.uint8)
     (values,) = _evaluate(tmp_path, points=POINTS[:1])
-    assert {v.name: v.value for v in values}["psnr"] == pytest.approx(metric.compute(), abs=1e-3)
+    expected = Psnr().measure(reference, produced).mean().item()
+    assert {v.name: v.value for v in values}["psnr"] == pytest.approx(expected, abs=1e-3)
 
 
 def test_perfect_reconstruction_survives_the_rounding(tmp_path):
@@ -161,3 +164,67 @@ def test_picture_strip_shows_the_first_measured_images():
     assert reconstructions.shape == originals.shape
     assert reconstructions.dtype == torch.uint8
     assert not torch.equal(originals, reconstructions)
+
+
+def test_rows_are_kept_for_later_metrics_and_tests(tmp_path):
+    kept = tmp_path / "measured"
+    first = _evaluate(tmp_path, measured_dir=kept)
+
+    def refuse(images, num_tokens):
+        raise AssertionError("the model was asked")
+
+    again = _evaluate(tmp_path, refuse, measured_dir=kept, metrics=("mae", "psnr"))
+    assert [sorted((v.name, v.value) for v in values) for values in again] == [
+        sorted((v.name, v.value) for v in values) for values in first
+    ]
+    for point, values in zip(POINTS, first, strict=True):
+        for value in values:
+            (rows,) = rows_of(kept / point.name, value).values()
+            assert len(rows) == 20
+            assert rows.mean() == pytest.approx(value.value, rel=1e-12)
+    with pytest.raises(AssertionError, match="the model was asked"):
+        _evaluate(tmp_path, refuse, measured_dir=kept, metrics=("ssim",))
+
+
+def test_other_weights_have_other_rows(tmp_path):
+    kept = tmp_path / "measured"
+    first = _evaluate(tmp_path, measured_dir=kept)
+    other = _evaluate(tmp_path, lambda images, num: images * 0.5, measured_dir=kept, checkpoint="d")
+    assert first[0][1].value != other[0][1].value
+
+
+def test_codes_are_measured_through_the_codec(tmp_path):
+    calls = []
+
+    def tokenize(images, num_tokens):
+        calls.append(len(images))
+        return (F.adaptive_avg_pool2d(images.mean(dim=1), 4).flatten(1)[:, None] * 15).round().long()
+
+    def detokenize(codes, size, num_tokens):
+        grey = (codes.float() / 15).unflatten(2, (4, 4)).expand(-1, 3, -1, -1)
+        return F.interpolate(grey, size, mode="bilinear")
+
+    codec = Codec(tokenize, detokenize, lambda codes: codes.transpose(1, 2).float(), lambda: (16,))
+
+    def reconstruct(images, num_tokens):
+        return detokenize(tokenize(images, num_tokens), images.shape[-2:], num_tokens)
+
+    metrics = ("psnr", "bits_per_pixel", "codebook_usage", "pfd_effnet", "rfd_effnet")
+    (values,) = _evaluate(tmp_path, reconstruct, points=POINTS[:1], metrics=metrics, codec=codec)
+    found = {value.name: value.value for value in values}
+    assert found["bits_per_pixel"] == 16 * 4 / 24**2
+    assert 0 < found["codebook_usage"] <= 1
+    assert found["pfd_effnet"] != found["rfd_effnet"]
+    assert calls == [8, 8, 4] * 2  # once for the reconstructions, once for the perturbed ones
+    (plain,) = _evaluate(tmp_path, reconstruct, points=POINTS[:1], metrics=("psnr",))
+    assert found["psnr"] == {value.name: value.value for value in plain}["psnr"]
+    with pytest.raises(DataError, match="needs codes"):
+        _evaluate(tmp_path, reconstruct, metrics=("bits_per_pixel",))
+
+
+def test_protocols_of_all_that_is_measured_are_told(tmp_path):
+    todo = measurements(("psnr", "rfd_effnet"), VAL, TRAIN, _config(), tmp_path)
+    fields = {each.protocol.fingerprint(): each.protocol for each in todo}
+    (values,) = _evaluate(tmp_path, points=POINTS[:1], metrics=("psnr", "rfd_effnet"))
+    assert {value.protocol for value in values} == set(fields)
+    assert {each.network for each in fields.values()} == {None, "effnet_lite0"}

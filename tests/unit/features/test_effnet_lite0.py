@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from vtbench.features import FEATURES
 from vtbench.features.effnet_lite0 import EffnetLite0
+from vtbench.features.network import LOGITS, POOLED, SPATIAL
 
 EXPAND, DEPTHWISE, PROJECT = "_expand_conv", "_depthwise_conv", "_project_conv"
 STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
@@ -71,9 +72,29 @@ def test_folding_leaves_the_function_alone(network, side):
 def test_uint8_and_unit_range_are_the_same_images(network):
     images = torch.randint(0, 256, (2, 3, 40, 56), dtype=torch.uint8)
     features = network.features(images)
-    assert features.shape == (2, network.dim)
+    assert features.shape == (2, 1280)
     assert features.dtype == torch.float32
     torch.testing.assert_close(features, network(images / 255))
+
+
+def test_one_pass_gives_every_layer(network, monkeypatch):
+    images = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
+    passes = []
+    network.stem.register_forward_hook(lambda *_: passes.append(1))
+    layers = network.extract(images, tuple(network.layers))
+    assert len(passes) == 1
+    assert {name: tuple(rows.shape[1:]) for name, rows in layers.items()} == dict(network.layers)
+    torch.testing.assert_close(layers[POOLED], network.features(images))
+    torch.testing.assert_close(layers[LOGITS], network.logits(images / 255))
+    at_stride_16 = network.pyramid(images / 255)[3]
+    torch.testing.assert_close(layers[SPATIAL], at_stride_16[:, :7].flatten(1))
+    assert set(network.extract(images, (LOGITS,))) == {LOGITS}
+
+
+def test_images_that_are_not_rounded(network):
+    images = torch.randint(0, 256, (2, 3, 40, 56), dtype=torch.uint8)
+    torch.testing.assert_close(network.features(images.float()), network.features(images))
+    assert not torch.equal(network.features(images.float() + 0.4), network.features(images))
 
 
 def test_pyramid_keeps_the_native_size_and_passes_gradients(network):

@@ -43,10 +43,19 @@ def test_features_are_those_of_torch_fidelity(folder, monkeypatch):
     torch.save(_random_state(), folder / "random.pth")
     network = FEATURES.load("inception")()
     images = torch.randint(0, 256, (2, 3, 40, 40), dtype=torch.uint8)
-    theirs = FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path=str(folder / "random.pth"))
-    features = network.to(torch.device("cpu")).features(images)
-    assert features.shape == (2, network.dim)
-    assert torch.equal(features, theirs(images)[0])
+    path = str(folder / "random.pth")
+    theirs = FeatureExtractorInceptionV3("x", ["2048", "logits_unbiased"], feature_extractor_weights_path=path)
+    maps = []
+    theirs.Mixed_6d.branch1x1.register_forward_hook(lambda module, inputs, output: maps.append(output))
+    pooled, logits = theirs(images)
+    layers = network.to(torch.device("cpu")).extract(images, tuple(network.layers))
+    assert {name: tuple(rows.shape) for name, rows in layers.items()} == {
+        name: (2, *shape) for name, shape in network.layers.items()
+    }
+    assert torch.equal(layers["pooled"], pooled)
+    assert torch.equal(layers["logits"], logits)
+    assert torch.equal(layers["spatial"], maps[0][:, :7].flatten(1))
+    assert torch.equal(network.features(images.float()), pooled)
 
 
 class _Code:

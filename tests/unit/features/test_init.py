@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from vtbench.features import FEATURES
-from vtbench.features.network import FeatureNetwork
+from vtbench.features.network import POOLED, FeatureNetwork
 
 
 @pytest.mark.parametrize("name", FEATURES.names())
@@ -12,7 +12,9 @@ def test_every_row_is_a_feature_network_under_its_own_name(name):
     network = FEATURES.load(name)
     assert issubclass(network, FeatureNetwork)
     assert network.name == name
-    assert network.dim > 0
+    assert all(min(shape) > 0 for shape in network.layers.values())
+    assert len(network.layers[POOLED]) == 1
+    assert network.input_size > 0
     assert network.preprocessing
 
 

@@ -10,7 +10,8 @@ def _features(images, sizes):
 
     def extract(batch):
         passes.append(len(batch))
-        return batch.float().mean(dim=(2, 3)) + len(batch)  # depends on the batch, as float32 features do
+        # depends on the batch, as float32 features do
+        return {"pooled": batch.float().mean(dim=(2, 3)) + len(batch), "logits": batch.float().amax(dim=(2, 3))}
 
     stream = FeatureStream(extract)
     for batch in images.split(sizes):
@@ -23,9 +24,9 @@ def test_batches_do_not_show():
     one, passes = _features(images, [len(images)])
     many, _ = _features(images, [1, 20, 3, 9, 4])
     assert passes == [FEATURE_BATCH, FEATURE_BATCH, 5]
-    assert torch.equal(one, many)
-    assert torch.equal(one[:FEATURE_BATCH] - FEATURE_BATCH, images[:FEATURE_BATCH].float().mean(dim=(2, 3)))
+    assert all(torch.equal(one[layer], many[layer]) for layer in ("pooled", "logits"))
+    assert torch.equal(one["pooled"][:FEATURE_BATCH] - FEATURE_BATCH, images[:FEATURE_BATCH].float().mean(dim=(2, 3)))
 
 
 def test_nothing_gives_nothing():
-    assert len(FeatureStream(lambda images: images).finish()) == 0
+    assert FeatureStream(lambda images: {"pooled": images}).finish() == {}

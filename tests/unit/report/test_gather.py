@@ -57,6 +57,15 @@ def test_values_that_are_not_finite_are_left_out(synthetic, tmp_path):
     assert "rope_learned-0" in {value.run_id for value in data.values}
 
 
+def test_the_fields_of_the_values_protocols_come_along(synthetic, tmp_path):
+    store, plan = synthetic.study(tmp_path / "runs", seeds=(0,))
+    used = load_record(store, "rope-0").metrics[0].protocol
+    with RunWriter(store, plan.runs["rope-0"], load_record(store, "rope-0").provenance) as writer:
+        writer.add_metrics([], {used: {"crop": "adm"}, "of no value": {"crop": "none"}})
+    assert gather(store, plan.id, tmp_path / "out").protocols == {used: {"crop": "adm"}}
+    assert load(tmp_path / "out").protocols == {used: {"crop": "adm"}}
+
+
 def test_pictures_of_an_earlier_report_go(synthetic, tmp_path):
     store, plan = synthetic.study(tmp_path / "runs", seeds=(0,))
     old = tmp_path / "out" / "samples" / "old.png"

@@ -1,6 +1,6 @@
 import pytest
 
-from vtbench.errors import StoreError
+from vtbench.errors import ProtocolError
 from vtbench.report.gather import load
 from vtbench.report.results import RUN, Point, Results
 
@@ -42,8 +42,12 @@ def test_values_of_two_protocols_are_refused_and_both_are_named(full_report):
     values = list(data.values)
     last = max(index for index, value in enumerate(values) if value.metric == "psnr")
     values[last] = values[last].model_copy(update={"protocol": "ba9876543210"})
-    with pytest.raises(StoreError, match=r"PSNR at 96×96 .*0123456789ab.*ba9876543210.* cannot stand in one column"):
-        Results(data.model_copy(update={"values": tuple(values)}))
+    changed = data.model_copy(update={"values": tuple(values)})
+    with pytest.raises(ProtocolError, match=r"PSNR at 96×96 .*0123456789ab.*ba9876543210.*older version.* one column"):
+        Results(changed)
+    fields = {"0123456789ab": {"crop": "adm"}, "ba9876543210": {"crop": "none"}}
+    with pytest.raises(ProtocolError, match=r"They differ in crop \('adm' against 'none'\)"):
+        Results(changed.model_copy(update={"protocols": fields}))
 
 
 def test_points_are_named_by_size_and_length():

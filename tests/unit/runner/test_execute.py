@@ -85,12 +85,15 @@ def test_another_resolution_is_measured_without_training(make_plan, run, stamps)
     assert stamps(plan) == before
 
 
-def test_fresh_trains_again_and_finds_the_same(make_plan, run, stamps, monkeypatch):
+def test_fresh_trains_again_and_finds_the_same(make_plan, run, store, first_run, stamps, monkeypatch):
     plan = make_plan()
     first, before = run(change(plan, metrics=("psnr", "mae", "ssim"))), stamps(plan)
+    rows = {path: path.stat().st_mtime_ns for path in store.measured_dir(first_run(plan)).rglob("psnr-*.npy")}
     monkeypatch.setattr(sys, "argv", ["again"])
     second = run(plan, fresh=True)
     assert second.provenance.command == "again"
+    assert rows
+    assert all(path.stat().st_mtime_ns > before for path, before in rows.items())
     assert stamps(plan)["step-00000003.pt"] > before["step-00000003.pt"]
     assert ("ssim", "16x16") not in values(second)
     kept = [entry for entry in first.outcome()["metrics"] if '"ssim"' not in entry[0]]

@@ -15,11 +15,13 @@ def test_all_files_of_a_run_lie_in_its_folder():
         store.lock_path("r"),
         store.checkpoint_dir("r"),
         store.samples_dir("r"),
+        store.measured_dir("r"),
     ]
     assert {path.parent for path in paths} == {Path("root/runs/r")}
     assert len(set(paths)) == len(paths)
     assert store.log_path("r").name == "metrics.jsonl"
     assert store.plan_path("s@tiny") == Path("root/studies/s@tiny/plan.json")
+    assert store.cost_path("0123") == Path("root/costs/0123.json")
 
 
 def test_run_ids_are_those_with_a_record(tmp_path):

@@ -60,6 +60,15 @@ def test_stages_and_metrics_are_replaced_by_name_and_key(store, make_spec, prove
     assert record.status == "done"
 
 
+def test_a_record_keeps_the_fields_of_its_values_protocols(store, make_spec, provenance, make_value):
+    with RunWriter(store, make_spec(), provenance) as writer:
+        writer.add_metrics([make_value()], {"a": {"crop": "adm"}})
+        writer.add_metrics([make_value("ssim", 0.5)], {"b": {"crop": "none"}})
+        writer.add_metrics([make_value("mae", 0.5)])
+    record = query.load_record(store, writer.record.spec.run_id)
+    assert record.protocols == {"a": {"crop": "adm"}, "b": {"crop": "none"}}
+
+
 def test_a_record_goes_on_where_it_was(store, make_spec, provenance, make_value):
     with RunWriter(store, make_spec(), provenance) as writer:
         writer.add_metrics([make_value()])

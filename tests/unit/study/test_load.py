@@ -28,7 +28,7 @@ def test_a_good_file(study):
         ("tokenizer.pos_embed: rope", "trian.steps: 1", "trian", "Did you mean 'train.steps'?"),
         ("tokenizer.pos_embed: rope", "evaluate.num_samples: 1", "rope: {", "all arms are measured alike"),
         ("train: {steps: 50, batch_size: 4}", "train: {stps: 50}", "stps", "Did you mean 'train.steps'?"),
-        ("[psnr, mae]", "[psnr, mea]", "mea", "Did you mean 'mae'?"),
+        ("[psnr, mae]", "[psnr, maee]", "maee", "Did you mean 'mae'?"),
         ("[psnr, mae]", "[psnr, psnr]", "[psnr", "twice"),
         ("[psnr, mae]", "[]", "metrics", "at least one"),
         ("[psnr, mae]", "psnr", "metrics", "a list is needed, not 'psnr'"),

@@ -1,103 +1,45 @@
-"""Frechet distance between the features of reference and reconstructed images, computed by torch-fidelity.
+"""Frechet distance between the features of reference and produced images.
 
-Heusel et al. 2017 (arXiv:1706.08500), equation 6: |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). Over Inception-v3 it is
-the reconstruction FID (`rfid`); over other features it is another number and has another name.
+Heusel et al. 2017 (arXiv:1706.08500), equation 6; `vtbench.evaluate.frechet_distance` computes it. Over Inception-v3
+and reconstructions it is the reconstruction FID (`rfid`); over other features it is another number with another name.
 
 Deviation: torch-fidelity takes the means of float32 features in float32; here the statistics are float64 throughout.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import ClassVar
-
-import torch
-from jaxtyping import Float, Float32, UInt8
-from torch import Tensor
-from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
-from torch_fidelity.utils import create_feature_extractor
+import math
 
 from vtbench.errors import DataError
-from vtbench.evaluate.array_cache import load_array, save_array
-from vtbench.evaluate.metric import Metric
-from vtbench.features import FEATURES
-from vtbench.features.fidelity import LAYER, register
-from vtbench.features.network import FEATURE_BATCH, FeatureStream
-from vtbench.schema.base import content_hash
+from vtbench.evaluate.frechet_distance import frechet, frechet_of_rows
+from vtbench.evaluate.metric import Measured, Result
+from vtbench.evaluate.metrics.feature_metric import FeatureMetric
 
 
-def frechet_distance(first: Float[Tensor, "num_first dim"], second: Float[Tensor, "num_second dim"]) -> float:
-    """Return the Frechet distance between two sets of at least two features, in squared units of the features."""
-    statistics = [fid_features_to_statistics(features.double()) for features in (first, second)]
-    return float(fid_statistics_to_metric(*statistics, verbose=False)[KEY_METRIC_FID])
+class FrechetDistance(FeatureMetric):
+    """A Frechet distance over the feature network named `network`; subclasses name it."""
 
-
-class FrechetDistance(Metric):
-    """A Frechet distance over the feature network named `network`; subclasses name it.
-
-    The reference images' features are kept in the cache, so that the runs of a study extract them once.
-    """
-
-    network: ClassVar[str]
     higher_is_better = False
     min_samples = 2048  # with fewer, the covariance of 2048 features cannot have full rank
+    value_range = (0.0, math.inf)
+    equation = r"|\mu_1 - \mu_2|^2 + \mathrm{tr}(\Sigma_1 + \Sigma_2 - 2 (\Sigma_1 \Sigma_2)^{1/2})"
 
-    def __init__(self) -> None:
-        extractor = create_feature_extractor(register(self.network), [LAYER], cuda=False, verbose=False)
-        self._reference = FeatureStream(lambda images: extractor(images)[0])
-        self._produced = FeatureStream(lambda images: extractor(images)[0])
-        self._cached: Float32[Tensor, "num_samples dim"] | None = None
-        self._cache_path: Path | None = None
-
-    @classmethod
-    def check(cls) -> None:
-        """Raise a `WeightsError` if the network's weights file is missing."""
-        FEATURES.load(cls.network).weights_path()
-
-    @classmethod
-    def protocol(cls) -> dict[str, str | int | float | bool]:
-        """Return which network with which weights, and how images reach it."""
-        network = FEATURES.load(cls.network)
-        return {
-            "features": network.name,
-            "weights_sha256": network.weights_sha256(),
-            "preprocessing": network.preprocessing,
-            "feature_batch": FEATURE_BATCH,
-        }
-
-    def use_cache(self, reference_key: str, cache_dir: Path) -> None:
-        """Take the reference features from `<cache_dir>/features/`, or keep them there after `compute`."""
-        key = content_hash({"reference": reference_key, **self.protocol()}, length=32)
-        self._cache_path = cache_dir / "features" / f"{key}.npy"
-        features = load_array(self._cache_path)
-        self._cached = None if features is None else torch.from_numpy(features)
-
-    def update(
-        self, reference: UInt8[Tensor, "batch 3 height width"], produced: UInt8[Tensor, "batch 3 height width"]
-    ) -> None:
-        """Add one batch of pairs; the network runs where `produced` lies."""
-        self._produced.add(produced)
-        if self._cached is None:
-            self._reference.add(reference.to(produced.device))
-
-    def compute(self) -> float:
-        """Return the distance over all pairs so far.
+    def compute(self, measured: Measured) -> Result:
+        """Return the distance between both sides' features.
 
         Raises:
-            DataError: fewer than two pairs, which have no covariance.
+            DataError: a side has fewer than two images, which have no covariance.
         """
-        produced = self._produced.finish()
-        reference = self._reference_features()
-        if min(len(reference), len(produced)) < 2:
-            raise DataError(f"{self.title} needs at least 2 images; {len(produced)} were measured.")
-        return frechet_distance(reference, produced)
-
-    def _reference_features(self) -> Float32[Tensor, "num_samples dim"]:
-        if self._cached is None:
-            self._cached = self._reference.finish()
-            if self._cache_path is not None:
-                save_array(self._cache_path, self._cached.numpy())
-        return self._cached
+        rows = measured.rows(self.produced())
+        if len(rows) < 2:
+            raise DataError(f"{self.title} needs at least 2 images; {len(rows)} were measured.")
+        if len(rows) < rows.shape[1]:
+            of_reference = measured.rows(self.reference())
+            if len(of_reference) < rows.shape[1]:
+                return Result(max(0.0, frechet_of_rows(of_reference, rows)))
+        one, two = measured.statistics(self.reference()), measured.statistics(self.produced())
+        factor = measured.root(self.reference())
+        return Result(max(0.0, frechet(one.mean, one.covariance, two.mean, two.covariance, factor)))
 
 
 class RfdEffnet(FrechetDistance):

@@ -16,6 +16,8 @@ class Mae(PerImageMetric):
     unit = "pixels in [0, 1]"
     higher_is_better = False
     source = "mean |difference| / 255 over all channels of uint8 RGB; mean over images"
+    value_range = (0.0, 1.0)
+    equation = r"\frac{1}{3HW} \sum |x - \hat x| / 255"
 
     def measure(
         self, reference: UInt8[Tensor, "batch 3 height width"], produced: UInt8[Tensor, "batch 3 height width"]

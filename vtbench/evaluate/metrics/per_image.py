@@ -1,4 +1,4 @@
-"""What metrics share that are a number for each image and report the mean."""
+"""What metrics share that are a number for each pair of images and report the mean."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from jaxtyping import Float64, UInt8
 from torch import Tensor
 
 from vtbench.errors import DataError
-from vtbench.evaluate.metric import Metric
+from vtbench.evaluate.metric import Batch, Measured, Metric, Quantity, Result
 
 
 class PerImageMetric(Metric):
     """Mean over images of `measure`. The sum is exact, so neither order nor batch size shows in the value."""
-
-    def __init__(self) -> None:
-        self._values: list[float] = []
 
     @abstractmethod
     def measure(
@@ -24,18 +21,21 @@ class PerImageMetric(Metric):
     ) -> Float64[Tensor, " batch"]:
         """Return the value of each pair."""
 
-    def update(
-        self, reference: UInt8[Tensor, "batch 3 height width"], produced: UInt8[Tensor, "batch 3 height width"]
-    ) -> None:
-        """Add one batch of pairs."""
-        self._values.extend(self.measure(reference, produced).tolist())
+    def quantities(self) -> tuple[Quantity, ...]:
+        """Return the one number of each pair, under the metric's name."""
+        return (Quantity(self.name, "pair", (), "float64", version=self.version),)
 
-    def compute(self) -> float:
-        """Return the mean over all images so far.
+    def rows(self, batch: Batch) -> dict[str, Tensor]:
+        """Return `measure` of the batch."""
+        return {self.name: self.measure(batch.reference, batch.produced)}
+
+    def compute(self, measured: Measured) -> Result:
+        """Return the mean over all images.
 
         Raises:
             DataError: there were none.
         """
-        if not self._values:
+        values = measured.rows(self.quantities()[0])
+        if not len(values):
             raise DataError(f"{self.title} needs at least one image.")
-        return math.fsum(self._values) / len(self._values)
+        return Result(math.fsum(values.tolist()) / len(values))

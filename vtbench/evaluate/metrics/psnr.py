@@ -23,6 +23,8 @@ class Psnr(PerImageMetric):
     unit = "dB"
     higher_is_better = True
     source = "10 log10(255^2 / MSE) over all channels of uint8 RGB; mean over images"
+    value_range = (0.0, CAP_DB)
+    equation = r"10 \log_{10}(255^2 / \mathrm{MSE}(x, \hat x))"
 
     def measure(
         self, reference: UInt8[Tensor, "batch 3 height width"], produced: UInt8[Tensor, "batch 3 height width"]

@@ -1,50 +1,38 @@
-"""The Frechet distance has known answers, is torch-fidelity's, and reads reference features once."""
+"""The Frechet distances of the table are torch-fidelity's, over the network that they name."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import Dataset
 from torch_fidelity import calculate_metrics
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from vtbench.errors import DataError, StoreError
-from vtbench.evaluate.metrics import frechet
-from vtbench.evaluate.metrics.frechet import RfdEffnet, Rfid, frechet_distance
+from vtbench.data.icons import Icons
+from vtbench.errors import DataError
+from vtbench.evaluate.metric import Measured
+from vtbench.evaluate.metrics.frechet import RfdEffnet, Rfid
+from vtbench.evaluate.one_pass import Source, measure
+from vtbench.evaluate.reference_features import _loaded
+from vtbench.features import inception
+from vtbench.features.effnet_lite0 import EffnetLite0
 from vtbench.features.fidelity import register
 
 
-def _sample(mean, covariance, num=500, seed=0):
-    """Return samples whose mean and covariance are exactly these."""
-    normal = np.random.default_rng(seed).normal(size=(num, len(mean)))
-    normal -= normal.mean(axis=0)
-    white = normal @ np.linalg.inv(np.linalg.cholesky(np.cov(normal, rowvar=False))).T
-    return torch.from_numpy(white @ np.linalg.cholesky(np.asarray(covariance)).T + np.asarray(mean))
+class _Pairs(Source):
+    paired, batch_size = True, 16
 
+    def __init__(self, reference, produced):
+        self._sides = reference, produced
+        self.size, self.about = tuple(reference.shape[-2:]), {}
+        self.num_reference = self.num_produced = len(reference)
 
-def test_gaussians_with_diagonal_covariances():
-    first = _sample([1.0, 2.0, 3.0], np.diag([1.0, 4.0, 9.0]))
-    second = _sample([1.0, 0.0, 6.0], np.diag([4.0, 4.0, 1.0]), seed=1)
-    # |m1 - m2|^2 = 0 + 4 + 9; the covariances commute: sum (s1 - s2)^2 = 1 + 0 + 4
-    assert frechet_distance(first, second) == pytest.approx(18.0, rel=1e-9)
+    def reference(self, positions):
+        return self._sides[0][positions.start : positions.stop]
 
-
-def test_gaussians_whose_covariances_do_not_commute():
-    first, second = np.array([[2.0, 0.5], [0.5, 1.0]]), np.array([[1.0, -0.3], [-0.3, 3.0]])
-    # for 2 x 2 matrices tr (AB)^(1/2) = sqrt(tr AB + 2 sqrt(det AB))
-    product = first @ second
-    cross = np.sqrt(np.trace(product) + 2 * np.sqrt(np.linalg.det(product)))
-    expected = np.trace(first) + np.trace(second) - 2 * cross
-    distance = frechet_distance(_sample([0.0, 0.0], first), _sample([0.0, 0.0], second, seed=1))
-    assert distance == pytest.approx(expected, rel=1e-9)
-
-
-@pytest.fixture(scope="module")
-def pairs():
-    """64 smooth images and a blurred, shifted version of each."""
-    generator = torch.Generator().manual_seed(0)
-    coarse = torch.rand(64, 3, 5, 5, generator=generator)
-    sharp = torch.nn.functional.interpolate(coarse, (32, 32), mode="bicubic").clamp(0, 1)
-    blurred = torch.nn.functional.avg_pool2d(sharp, 5, stride=1, padding=2) * 0.9
-    return (sharp * 255).byte(), (blurred * 255).byte()
+    def produced(self, positions, reference, perturb, with_codes):
+        return self._sides[1][positions.start : positions.stop], None
 
 
 class _Images(Dataset):
@@ -58,78 +46,109 @@ class _Images(Dataset):
         return self._images[index]
 
 
-def _distance(reference, produced, sizes=16, cache=None):
-    metric = RfdEffnet()
-    if cache is not None:
-        metric.use_cache("reference", cache)
-    for pair in zip(reference.split(sizes), produced.split(sizes), strict=True):
-        metric.update(*pair)
-    return metric.compute()
+def _theirs(reference, produced, **extractor):
+    options = {"batch_size": 16, "cuda": False, "cache": False, "save_cpu_ram": True, "verbose": False}
+    found = calculate_metrics(input1=_Images(produced), input2=_Images(reference), fid=True, **options, **extractor)
+    return found["frechet_inception_distance"]
 
 
-def test_equals_torch_fidelity_over_the_registered_extractor(pairs):
-    reference, produced = pairs
-    theirs = calculate_metrics(
-        input1=_Images(produced),
-        input2=_Images(reference),
-        fid=True,
-        feature_extractor=register("effnet_lite0"),
-        batch_size=16,
-        cuda=False,
-        cache=False,
-        save_cpu_ram=True,
-        verbose=False,
-    )["frechet_inception_distance"]
+def _ours(metric, reference, produced, folder):
+    taken = measure([metric], _Pairs(reference, produced), folder / "rows", folder / "cache")
+    return metric.compute(taken.measured).value
+
+
+def _icons(num, cache):
+    """Return icons at 32x32 and blurred ones."""
+    icons = Icons(Icons.Config(), "train", cache).images(range(num), (32, 32))
+    return icons, torch.nn.functional.avg_pool2d(icons.float(), 3, stride=1, padding=1).round().to(torch.uint8)
+
+
+def test_equals_torch_fidelity(photographs, spoil, tmp_path):
+    reference = photographs(40, 32)
+    produced = spoil(reference, 10)
+    theirs = _theirs(reference, produced, feature_extractor=register("effnet_lite0"))
     assert theirs > 1
-    assert _distance(reference, produced) == pytest.approx(theirs, rel=1e-4)
+    assert _ours(RfdEffnet(), reference, produced, tmp_path) == pytest.approx(theirs, rel=1e-4)
 
 
-def test_batches_do_not_show(pairs):
-    reference, produced = (images[:20] for images in pairs)
-    assert _distance(reference, produced, [1, 7, 12]) == _distance(reference, produced)
+@pytest.mark.slow
+def test_300_images_over_effnet(tmp_path):
+    pairs = _icons(300, tmp_path)
+    theirs = _theirs(*pairs, feature_extractor=register("effnet_lite0"))
+    assert theirs > 1
+    assert _ours(RfdEffnet(), *pairs, tmp_path) == pytest.approx(theirs, rel=1e-4)
 
 
-def test_order_does_not_show(pairs):
-    first, second = (images.double().mean(dim=(2, 3)) for images in pairs)
-    order = torch.randperm(len(first), generator=torch.Generator().manual_seed(1))
-    assert frechet_distance(first[order], second) == pytest.approx(frechet_distance(first, second), rel=1e-9)
+def _random_inception(path):
+    """Write weights of the right shapes, with activations that neither vanish nor explode."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "load", lambda *args, **options: None)
+        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
+        network = FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path="none")
+    generator = torch.Generator().manual_seed(0)
+    state = network.state_dict()
+    for name, weight in state.items():
+        if name.endswith("conv.weight"):
+            fan_in = weight[0].numel()
+            weight.copy_(torch.randn(weight.shape, generator=generator) * (2 / fan_in) ** 0.5)
+    torch.save(state, path)
 
 
-def test_reference_features_are_taken_from_the_cache(pairs, tmp_path):
-    reference, produced = (images[:20] for images in pairs)
-    value = _distance(reference, produced, cache=tmp_path)
-    (kept,) = (tmp_path / "features").iterdir()
-    assert np.load(kept).shape == (20, 1280)
-    assert _distance(torch.zeros_like(reference), produced, cache=tmp_path) == value  # these were not looked at
+@pytest.mark.slow
+def test_300_images_over_inception(tmp_path, monkeypatch):
+    monkeypatch.setenv("VTBENCH_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr(inception, "FILE_NAME", "random.pth")
+    path = tmp_path / "random.pth"
+    _random_inception(path)
+    pairs = _icons(300, tmp_path)
+    theirs = _theirs(*pairs, feature_extractor="inception-v3-compat", feature_extractor_weights_path=str(path))
+    assert theirs > 1e-3
+    _loaded.cache_clear()
+    assert _ours(Rfid(), *pairs, tmp_path) == pytest.approx(theirs, rel=1e-4)
+    _loaded.cache_clear()
 
 
-def test_cache_is_keyed_by_reference_and_weights(tmp_path, pairs, monkeypatch):
-    reference, produced = (images[:4] for images in pairs)
-    for key in ("a", "b"):
-        metric = RfdEffnet()
-        metric.use_cache(key, tmp_path)
-        metric.update(reference, produced)
-        metric.compute()
-    monkeypatch.setattr(frechet, "FEATURE_BATCH", 8)
-    _distance(reference, produced, cache=tmp_path)
-    assert len(list((tmp_path / "features").iterdir())) == 3
+def test_the_network_runs_over_references_once(photographs, spoil, tmp_path, monkeypatch):
+    passes = []
+
+    def forward_layers(self, images, layers, real=EffnetLite0.forward_layers):
+        passes.append(len(images))
+        return real(self, images, layers)
+
+    monkeypatch.setattr(EffnetLite0, "forward_layers", forward_layers)
+    reference = photographs(20, 24)
+    first = _ours(RfdEffnet(), reference, spoil(reference, 10), tmp_path / "a")
+    assert passes == [16, 4] * 2
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "cache").symlink_to(tmp_path / "a" / "cache")
+    second = _ours(RfdEffnet(), reference, spoil(reference, 60), tmp_path / "b")
+    assert passes == [16, 4] * 3
+    assert 0 < second < first
 
 
-def test_broken_cache_file_says_so(tmp_path, pairs):
-    _distance(pairs[0][:4], pairs[1][:4], cache=tmp_path)
-    (kept,) = (tmp_path / "features").iterdir()
-    kept.write_bytes(kept.read_bytes()[:200])
-    with pytest.raises(StoreError, match="Delete it"):
-        RfdEffnet().use_cache("reference", tmp_path)
+@pytest.mark.parametrize("num", [30, 1400])
+def test_both_ways_of_computing_it(num):
+    draw = np.random.default_rng(0)
+    rows = {quantity.key: draw.normal(size=(num, 1280)) * spread for quantity, spread in _sides((1.0, 2.0))}
+    # 1280 independent features of variance 1 and 4: about 1280 (2 - 1)^2 where there are many images
+    value = RfdEffnet().compute(Measured(rows)).value
+    assert value > 1280
 
 
-def test_one_image_has_no_covariance(pairs):
+def _sides(spreads):
+    return zip((RfdEffnet.reference(), RfdEffnet.produced()), spreads, strict=True)
+
+
+def test_one_image_has_no_covariance():
     with pytest.raises(DataError, match="at least 2"):
-        _distance(pairs[0][:1], pairs[1][:1])
+        RfdEffnet().compute(Measured({quantity.key: np.zeros((1, 1280)) for quantity, _ in _sides((1, 1))}))
 
 
 def test_protocol_names_network_and_weights():
     protocol = RfdEffnet.protocol()
-    assert protocol["features"] == "effnet_lite0"
+    assert "effnet_lite0" in protocol.values()
     assert len(protocol["weights_sha256"]) == 64
+    assert protocol["feature_batch"] == 16
     assert Rfid.min_samples == RfdEffnet.min_samples == 2048
+    assert Rfid.network == "inception"
+    assert Path(EffnetLite0.weights_path()).is_file()

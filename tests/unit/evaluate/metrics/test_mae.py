@@ -6,9 +6,7 @@ import torch
 from vtbench.evaluate.metrics.mae import Mae
 
 
-def test_known_answer():
+def test_known_answer(value_of_pairs):
     reference = torch.tensor([0, 255], dtype=torch.uint8)[:, None, None, None].expand(2, 3, 4, 4)
     produced = torch.tensor([51, 0], dtype=torch.uint8)[:, None, None, None].expand(2, 3, 4, 4)
-    metric = Mae()
-    metric.update(reference, produced)
-    assert metric.compute() == pytest.approx((0.2 + 1.0) / 2)
+    assert value_of_pairs(Mae(), reference, produced) == pytest.approx((0.2 + 1.0) / 2)

@@ -1,7 +1,11 @@
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from vtbench.errors import StoreError
+from vtbench.evaluate.kept_rows import point_name, rows_of
 from vtbench.models.tokenizers.vibetoken import VibeToken
 from vtbench.runner.stages import evaluate_reconstruction, train_tokenizer
 from vtbench.schema.record import StageRecord
@@ -83,3 +87,54 @@ def test_a_stage_that_had_failed_is_done_in_the_end(context):
     context.writer.set_stage(StageRecord(name=NAME, status="failed"))
     evaluate_reconstruction.run(context)
     assert context.writer.record.stage(NAME).status == "done"
+
+
+def forget_values(context):
+    """Drop what was measured from the record, but not what was taken of the images."""
+    context.writer.update(metrics=())
+
+
+def test_a_value_whose_rows_are_kept_needs_no_model(context, encoded):
+    evaluate_reconstruction.run(context)
+    record = context.writer.record
+    shutil.rmtree(context.checkpoint_dir)
+    forget_values(context)
+    encoded.clear()
+    evaluate_reconstruction.run(context)
+    assert encoded == []
+    assert context.writer.record.metrics == record.metrics
+
+
+def test_a_value_whose_rows_are_gone_does(context):
+    evaluate_reconstruction.run(context)
+    shutil.rmtree(context.checkpoint_dir)
+    shutil.rmtree(context.store.measured_dir(context.spec.run_id))
+    forget_values(context)
+    with pytest.raises(StoreError, match=r"weights .* are missing"):
+        evaluate_reconstruction.run(context)
+
+
+def test_each_values_rows_can_be_found(context):
+    evaluate_reconstruction.run(context)
+    folder = context.store.measured_dir(context.spec.run_id)
+    for value in context.writer.record.metrics:
+        point = folder / point_name(value.params["resolution"], value.params["num_tokens"])
+        (rows,) = rows_of(point, value).values()
+        assert rows.mean() == pytest.approx(value.value, rel=1e-12)
+
+
+def test_the_record_says_how_each_value_was_measured(context):
+    evaluate_reconstruction.run(context)
+    record = context.writer.record
+    assert {value.protocol for value in record.metrics} == set(record.protocols)
+    assert all(fields["num_samples"] == 4 for fields in record.protocols.values())
+
+
+def test_codes_are_measured(make_plan, open_context):
+    plan = make_plan().model_copy(update={"metrics": ("psnr", "codebook_usage", "bits_per_pixel")})
+    with open_context(plan) as context:
+        train_tokenizer.run(context)
+        evaluate_reconstruction.run(context)
+        values = {value.name: value.value for value in context.writer.record.metrics}
+    assert values["bits_per_pixel"] == 4 * 4 * 4 / 16**2  # 4 codebooks of 16 entries, 4 tokens
+    assert 0 < values["codebook_usage"] <= 1
