@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 
 import torch
 
@@ -40,9 +39,9 @@ def execute(store: Store, plan: StudyPlan, run_id: str, fresh: bool = False) -> 
     """
     spec = plan.runs[run_id]
     device = _device(plan.profile.resources.device)
-    with RunWriter(store, spec, collect(" ".join(sys.argv))) as writer:
+    with RunWriter(store, spec, collect(plan.command)) as writer:
         if fresh:
-            _forget(store, writer)
+            _forget(store, writer, plan.command)
         context = RunContext(store=store, plan=plan, spec=spec, writer=writer, device=device)
         writer.update(status="running", error=None)
         for stage in STAGES:
@@ -70,13 +69,13 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _forget(store: Store, writer: RunWriter) -> None:
+def _forget(store: Store, writer: RunWriter, command: str) -> None:
     run_id = writer.record.spec.run_id
     shutil.rmtree(store.checkpoint_dir(run_id), ignore_errors=True)
     shutil.rmtree(store.samples_dir(run_id), ignore_errors=True)
     shutil.rmtree(store.measured_dir(run_id), ignore_errors=True)
     writer.truncate_log(-1)
-    writer.update(stages=(), metrics=(), provenance=collect(" ".join(sys.argv)))
+    writer.update(stages=(), metrics=(), provenance=collect(command))
 
 
 def _fail(writer: RunWriter, stage: str, error: Exception) -> None:

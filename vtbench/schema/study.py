@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field, PositiveInt
 
-from vtbench.schema.base import Frozen, Resolution, content_hash
+from vtbench.schema.base import Frozen, Resolution, canonical_json, content_hash
 from vtbench.schema.run import SCHEMA_VERSION, RunSpec
 
 
@@ -126,3 +126,11 @@ class StudyPlan(Frozen):
         """
         mark = f"+{content_hash(self.overrides, 6)}" if self.overrides else ""
         return f"{self.study.name}@{self.profile.name}{mark}"
+
+    @property
+    def command(self) -> str:
+        """The command that makes this plan and runs it."""
+        words = ["python -m vtbench run", self.study.path, f"--profile {self.profile.name}"]
+        if self.seeds == tuple(range(len(self.seeds))):
+            words.append(f"--seeds {len(self.seeds)}")
+        return " ".join([*words, *(f"--set {path}={canonical_json(value)}" for path, value in self.overrides.items())])

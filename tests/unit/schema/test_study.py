@@ -68,3 +68,9 @@ def test_a_wrong_evaluation_is_refused(fields):
 
 def test_every_point_is_measured_at_full_length_by_default():
     assert EvaluateConfig(resolutions=("64x64",), num_samples=8).num_tokens == (None,)
+
+
+def test_the_command_makes_the_plan_again(plan):
+    assert plan.command == "python -m vtbench run studies/small.yaml --profile tiny --seeds 1"
+    set_apart = plan.model_copy(update={"seeds": (4, 7), "overrides": {"train.steps": 3}})
+    assert set_apart.command == "python -m vtbench run studies/small.yaml --profile tiny --set train.steps=3"
