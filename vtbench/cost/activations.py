@@ -17,11 +17,10 @@ from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from vtbench.cost.dispatch import plain_kernels
-from vtbench.cost.tracing import known_kernels
+from vtbench.cost.tracing import Mode, known_kernels
 
 BYTES_PER_FLOAT = 2
 """Of bf16, which weights, keys, values and activations are taken to be in."""
@@ -76,7 +75,7 @@ def _num_bytes(tensor: Tensor) -> int:
     return size // tensor.element_size() * BYTES_PER_FLOAT
 
 
-class _Live(TorchDispatchMode):
+class _Live(Mode):
     """Follows the storages that a call makes; `peak` is the most that they took at once."""
 
     def __init__(self, module: nn.Module, inputs: Sequence[Tensor]) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from vtbench.cost.handles import cdist_macs, matmul_macs
+from vtbench.cost.tracing import Mode
 
 
 def flop_counter() -> FlopCounterMode:
@@ -41,7 +41,7 @@ def plain_kernels() -> Iterator[None]:
         torch.use_deterministic_algorithms(deterministic)
 
 
-class Reads(TorchDispatchMode):
+class Reads(Mode):
     """Notes how much of a module's parameters operations read: each time again, of an embedding the rows looked up.
 
     Attributes:

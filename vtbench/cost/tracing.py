@@ -69,7 +69,15 @@ def _untraced() -> Iterator[None]:
             _SET_STATE(state)
 
 
-class _KernelsUntraced(TorchDispatchMode):
+class Mode(TorchDispatchMode):
+    """A dispatch mode that is never compiled, so torch need not wrap each of its many calls against that."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False
+
+
+class _KernelsUntraced(Mode):
     def __torch_dispatch__(
         self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
@@ -104,7 +112,7 @@ _KNOWN: dict[Any, tuple[bool, list[_Form]]] = {}
 _MOST_KNOWN = 100_000
 
 
-class _KnownKernels(TorchDispatchMode):
+class _KnownKernels(Mode):
     """Answers from `_KNOWN` where it can."""
 
     def __init__(self, always_run: Container[Any]) -> None:

@@ -15,12 +15,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from vtbench.cost.dispatch import flop_counter, plain_kernels
 from vtbench.cost.flops import FlopCount, count_twin, merged, on_meta
-from vtbench.cost.tracing import known_kernels
+from vtbench.cost.tracing import Mode, known_kernels
 from vtbench.errors import CostError
 from vtbench.schema.cost import ProductCount
 
@@ -109,7 +108,7 @@ class _Ran:
     node: int
 
 
-class _Record(TorchDispatchMode):
+class _Record(Mode):
     """Notes the products that torch's counter has a figure for: forward in order, backward by autograd node."""
 
     def __init__(self, counter: FlopCounterMode) -> None:

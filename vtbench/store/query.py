@@ -7,9 +7,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import pandas
 from pydantic import BaseModel, ValidationError
 
 from vtbench.errors import StoreError
@@ -18,6 +17,9 @@ from vtbench.schema.run import SCHEMA_VERSION
 from vtbench.schema.study import Cell, StudyPlan
 from vtbench.store.files import read_json, read_lines, write_atomic
 from vtbench.store.layout import Store
+
+if TYPE_CHECKING:
+    import pandas  # a third of a second, which commands that make no table need not wait for
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -81,6 +83,8 @@ def load_log(store: Store, run_id: str) -> pandas.DataFrame:
     Raises:
         StoreError: a line that is not the last one is broken; the message names it.
     """
+    import pandas
+
     path = store.log_path(run_id)
     rows = [parse_log_line(path, number, line) for number, line in enumerate(read_lines(path), start=1)]
     return pandas.DataFrame(rows) if rows else pandas.DataFrame({"step": pandas.Series(dtype="int64")})
@@ -128,6 +132,8 @@ def rows(plan: StudyPlan, records: Mapping[str, RunRecord]) -> pandas.DataFrame:
         `num_samples`, `protocol`. A cell without values is one row whose `value` is NaN; without a record its `status`
         is `missing`.
     """
+    import pandas
+
     axes = list(plan.study.axes)
     columns = ["arm", *axes, "seed", "run_id", "status", "metric", "resolution", "num_tokens", "value", "num_samples"]
     table: list[dict[str, Any]] = []
