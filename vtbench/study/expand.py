@@ -10,8 +10,8 @@ from typing import Any
 from vtbench.errors import StudyError, suggest
 from vtbench.schema.run import RunConfig, RunSpec
 from vtbench.schema.study import Arm, Cell, EvaluateConfig, Profile, Study, StudyPlan
-from vtbench.study.identity import run_id
-from vtbench.study.layers import Layer, Merged, merge
+from vtbench.study.identity import run_ids
+from vtbench.study.layers import Layer, Merged, extend, merge
 from vtbench.study.load import set_paths
 from vtbench.study.paths import path_problem
 from vtbench.study.problems import join
@@ -43,19 +43,20 @@ def expand(
     _check_overrides(overrides)
     seed_list = tuple(range(seeds)) if seeds is not None else chosen.seeds or study.seeds
     file = study_file(study)
-    merged = {
-        (arm.name, index): (arm, point, merge_cell(file, study, chosen, arm, point, overrides))
-        for arm in study.arms
-        for index, point in enumerate(points(study))
-    }
-    evaluate, configs = _resolve({key: entry[2] for key, entry in merged.items()})
+    grid, shared = points(study), _shared(file, study, chosen)
+    merged = {}
+    for arm in study.arms:
+        of_arm = extend(shared, [_arm_layer(arm)])
+        for index, point in enumerate(grid):
+            merged[arm.name, index] = extend(of_arm, _point_layers(study, point, overrides))
+    evaluate, configs = _resolve(merged)
     cells: list[Cell] = []
     runs: dict[str, RunSpec] = {}
-    for key, (arm, point, _) in merged.items():
-        for seed in seed_list:
-            spec = RunSpec(run_id=run_id(configs[key], seed), config=configs[key], seed=seed)
-            runs.setdefault(spec.run_id, spec)
-            cells.append(Cell(arm=arm.name, coordinates=point, seed=seed, run_id=spec.run_id))
+    for (name, index), config in configs.items():
+        for seed, run_id in zip(seed_list, run_ids(config, seed_list), strict=True):
+            if run_id not in runs:
+                runs[run_id] = RunSpec(run_id=run_id, config=config, seed=seed)
+            cells.append(Cell(arm=name, coordinates=grid[index], seed=seed, run_id=run_id))
     return StudyPlan(
         study=study,
         profile=chosen,
@@ -86,15 +87,21 @@ def merge_cell(
     file: YamlFile, study: Study, profile: Profile, arm: Arm, point: Point, overrides: Mapping[str, Any]
 ) -> Merged:
     """Return the config of an arm at a point of the axes, with the place of each value."""
+    return extend(_shared(file, study, profile), [_arm_layer(arm), *_point_layers(study, point, overrides)])
+
+
+def _shared(file: YamlFile, study: Study, profile: Profile) -> Merged:
+    """Return the layers that all cells have below."""
+    return merge(file, [Layer(study.base, ("base",)), Layer(profile.set, ("profiles", profile.name, "set"))])
+
+
+def _arm_layer(arm: Arm) -> Layer:
+    return Layer(arm.set, ("arms", arm.name, "set"))
+
+
+def _point_layers(study: Study, point: Point, overrides: Mapping[str, Any]) -> list[Layer]:
     indices = {path: (path, study.axes[path].index(value)) for path, value in point.items()}
-    layers = [
-        Layer(study.base, ("base",)),
-        Layer(profile.set, ("profiles", profile.name, "set")),
-        Layer(arm.set, ("arms", arm.name, "set")),
-        Layer(point, ("axes",), indices),
-        Layer(overrides, None),
-    ]
-    return merge(file, layers)
+    return [Layer(point, ("axes",), indices), Layer(overrides, None)]
 
 
 def study_file(study: Study) -> YamlFile:

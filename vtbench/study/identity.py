@@ -7,15 +7,20 @@ in the components' own. The study's name is not in it: studies share runs.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel
 
-from vtbench.schema.base import content_hash
+from vtbench.schema.base import canonical_json
 from vtbench.schema.run import IDENTITY_VERSION, Component, RunConfig
 from vtbench.study.resolve import REGISTRIES, component_config
+
+ID_LENGTH = 12
+"""Hexadecimal digits of a run's id."""
 
 
 def run_id(config: RunConfig, seed: int, needs: Sequence[str] = ()) -> str:
@@ -26,14 +31,28 @@ def run_id(config: RunConfig, seed: int, needs: Sequence[str] = ()) -> str:
         seed: the run's seed.
         needs: ids of the runs that this one starts from.
     """
-    return content_hash(
-        {
-            "identity_version": IDENTITY_VERSION,
-            "config": {name: _section(name, getattr(config, name)) for name in RunConfig.model_fields},
-            "seed": seed,
-            "needs": list(needs),
-        }
-    )
+    return run_ids(config, [seed], needs)[0]
+
+
+def run_ids(config: RunConfig, seeds: Sequence[int], needs: Sequence[str] = ()) -> list[str]:
+    """Return the ids of the runs of one config, one for each seed; arguments as of `run_id`."""
+    sections = {name: getattr(config, name) for name in RunConfig.model_fields}
+    texts = {name: _section_text(name, type(value), value.model_dump_json()) for name, value in sections.items()}
+    # The `canonical_json` of {config, identity_version, needs, seed}, put together from texts that cells share.
+    inner = ",".join(f"{canonical_json(name)}:{texts[name]}" for name in sorted(texts))
+    head = f'{{"config":{{{inner}}},"identity_version":{IDENTITY_VERSION},"needs":{canonical_json(list(needs))},"seed":'
+    begun = hashlib.sha256(head.encode())
+    ids = []
+    for seed in seeds:
+        digest = begun.copy()
+        digest.update(f"{seed}}}".encode())
+        ids.append(digest.hexdigest()[:ID_LENGTH])
+    return ids
+
+
+def relevant_config(config: RunConfig) -> dict[str, Any]:
+    """Return all of a config that its id depends on, as plain JSON data."""
+    return {name: _section(name, getattr(config, name)) for name in RunConfig.model_fields}
 
 
 def relevant(value: Any) -> Any:
@@ -59,6 +78,12 @@ def _field(value: Any, plain: Any) -> Any:
 def _counts(field: Any) -> bool:
     extra = field.json_schema_extra
     return not (isinstance(extra, dict) and extra.get("identity") is False)
+
+
+@lru_cache(100_000)
+def _section_text(name: str, kind: type[BaseModel], dumped: str) -> str:
+    """Return what of a section counts, as canonical JSON; many cells of a study share each section."""
+    return canonical_json(_section(name, kind.model_validate_json(dumped)))
 
 
 def _section(name: str, value: BaseModel) -> Any:

@@ -72,7 +72,17 @@ def merge(file: YamlFile, layers: Sequence[Layer]) -> Merged:
     Raises:
         StudyError: one layer sets a value twice, or sets something inside a value that has no keys.
     """
-    merged = Merged(file=file, config={}, origins={})
+    return extend(Merged(file=file, config={}, origins={}), layers)
+
+
+def extend(below: Merged, layers: Sequence[Layer]) -> Merged:
+    """Return a config with more layers above it; `below` stays as it is, and what is not set is shared with it.
+
+    Raises:
+        StudyError: as `merge`.
+    """
+    file = below.file
+    merged = Merged(file=file, config=dict(below.config), origins=dict(below.origins))
     for layer in layers:
         seen: set[ConfigPath] = set()
         for path, value, place in layer.assignments():
@@ -105,11 +115,11 @@ def _assign(merged: Merged, path: ConfigPath, value: Any, place: KeyPath | None,
     for depth, part in enumerate(path[:-1], start=1):
         child = node.get(part)
         if child is None:
-            child = node[part] = {}
+            child = {}
             origins[path[:depth]] = place
         if not isinstance(child, dict):
             raise StudyError(f"{where}: '{'.'.join(path[:depth])}' is {child!r}, which has no keys; set it whole.")
-        node = child
+        node[part] = node = dict(child)  # a copy, as the layers below may be shared
     _forget(origins, path)
     node[path[-1]] = copy.deepcopy(value)
     origins[path] = place

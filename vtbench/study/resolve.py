@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
@@ -27,9 +27,15 @@ from vtbench.study.problems import Locate, describe, join
 
 REGISTRIES: dict[str, Registry] = {"tokenizer": TOKENIZERS, "data": DATASETS}
 
+_NEEDED = {name for name, field in RunConfig.model_fields.items() if field.is_required()}
+_KNOWN = len(SECTIONS) * 20_000
+"""How many checked sections are kept: the cells of a study repeat theirs, and most differ in one only."""
+
 
 def schema_problems(config: Mapping[str, Any], locate: Locate) -> list[str]:
     """Return what is wrong with a config as far as the schema knows, a line each; imports no torch."""
+    if _passes(config):
+        return []
     lines = [f"{locate((key,))}: unknown key '{key}'.{suggest(key, SECTIONS)}" for key in config if key not in SECTIONS]
     run = {key: value for key, value in config.items() if key != EVALUATE}
     try:
@@ -55,17 +61,17 @@ def resolve_run(config: Mapping[str, Any], locate: Locate) -> RunConfig:
     """
     if lines := schema_problems(config, locate):
         raise join(lines)
-    run = {key: value for key, value in config.items() if key != EVALUATE}
-    filled: dict[str, Any] = {}
-    for section, registry in REGISTRIES.items():
-        component = Component.model_validate(run[section])
+    filled: dict[str, BaseModel] = {}
+    for section in (name for name in config if name != EVALUATE):
         try:
-            filled[section] = {"name": component.name, **_options(registry, component)}
+            filled[section] = _filled(section, json.dumps(config[section]))
         except ValidationError as error:
-            lines += describe(error, config_class(registry, component.name), component.options, locate, (section,))
+            component = Component.model_validate(config[section])
+            kind = config_class(REGISTRIES[section], component.name)
+            lines += describe(error, kind, component.options, locate, (section,))
     if lines:
         raise join(lines)
-    return RunConfig.model_validate_json(json.dumps({**run, **filled}))
+    return RunConfig.model_validate(filled)
 
 
 def resolve_evaluate(config: Mapping[str, Any], locate: Locate) -> EvaluateConfig:
@@ -101,12 +107,31 @@ def _perceptual_problems(config: Mapping[str, Any], locate: Locate) -> list[str]
     return lines
 
 
-def _options(registry: Registry, component: Component) -> dict[str, Any]:
-    filled = _options_json(registry, component.name, canonical_json(component.options))
-    return cast(dict[str, Any], json.loads(filled))
+def _passes(config: Mapping[str, Any]) -> bool:
+    """Return whether nothing is wrong with a config as far as the schema knows; what is, the slower way says."""
+    sections = config.keys() - {EVALUATE}
+    if not _NEEDED <= sections <= SECTIONS.keys():
+        return False
+    return all(_section_passes(name, json.dumps(config[name])) for name in sections)
 
 
-@cache
-def _options_json(registry: Registry, name: str, options: str) -> str:
-    """Return a component's options with defaults; cached, as the cells of a study repeat them."""
-    return config_class(registry, name).model_validate_json(options).model_dump_json()
+@lru_cache(_KNOWN)
+def _section_passes(section: str, text: str) -> bool:
+    try:
+        checked = SECTIONS[section].model_validate_json(text)
+    except ValidationError:
+        return False
+    config = {section: json.loads(text)}
+    name = checked.name if isinstance(checked, Component) else None
+    return not [*component_problems(section, name, ""), *_perceptual_problems(config, str)]
+
+
+@lru_cache(_KNOWN)
+def _filled(section: str, text: str) -> BaseModel:
+    """Return a section that passes, of a component with its defaults; a `ValidationError` is about its options."""
+    checked = SECTIONS[section].model_validate_json(text)
+    if not isinstance(checked, Component):
+        return checked
+    kind = config_class(REGISTRIES[section], checked.name)
+    options = json.loads(kind.model_validate_json(canonical_json(checked.options)).model_dump_json())
+    return Component.model_validate_json(json.dumps({"name": checked.name, **options}))
