@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +42,11 @@ def problems(plan: StudyPlan, cache_dir: Path, set: Mapping[str, Any] | None = N
     file = study_file(plan.study)
     arms = {arm.name: arm for arm in plan.study.arms}
     lines: dict[str, None] = {}
-    checked: dict[str, list[Problem]] = {}
+    checks = _Checks(plan, cache_dir)
     for cell in plan.cells:
-        if cell.seed != plan.seeds[0]:
-            continue
-        config = plan.runs[cell.run_id].config
-        key = config.model_dump_json()
-        if key not in checked:
-            checked[key] = list(_run_problems(config, plan, cache_dir))
-        merged = merge_cell(file, plan.study, plan.profile, arms[cell.arm], cell.coordinates, set or {})
-        lines.update(dict.fromkeys(_line(problem, merged.locate) for problem in checked[key]))
+        if cell.seed == plan.seeds[0] and (found := checks.problems(plan.runs[cell.run_id].config)):
+            merged = merge_cell(file, plan.study, plan.profile, arms[cell.arm], cell.coordinates, set or {})
+            lines.update(dict.fromkeys(_line(problem, merged.locate) for problem in found))
     place = ("metrics",) if plan.profile.metrics is None else ("profiles", plan.profile.name, "metrics")
     for index, name in enumerate(plan.metrics):
         try:
@@ -69,23 +64,51 @@ def _line(problem: Problem, locate: Locate) -> str:
     return f"{locate(path)}: {dotted(path)}: {text}"
 
 
-def _run_problems(config: RunConfig, plan: StudyPlan, cache_dir: Path) -> Iterator[Problem]:
-    try:
-        for split in ("train", "val"):
-            open_dataset(config.data, split, cache_dir)
-    except VtbenchError as error:
-        yield ("data",), str(error)
+class _Checks:
+    """Checks runs of a plan; what runs have in common is looked at once."""
+
+    def __init__(self, plan: StudyPlan, cache_dir: Path) -> None:
+        self._plan, self._cache_dir = plan, cache_dir
+        self._known: dict[tuple[str, ...], list[Problem]] = {}
+
+    def problems(self, config: RunConfig) -> list[Problem]:
+        """Return what is wrong with a run's data, losses and tokenizer."""
+        sizes = config.mixing.model_dump_json(), str(config.train.num_tokens)
+        return [
+            *self._once(("data", config.data.model_dump_json()), self._data, config),
+            *self._once(("losses", config.losses.model_dump_json()), _loss_problems, config),
+            *self._once(("tokenizer", config.tokenizer.model_dump_json(), *sizes), self._tokenizer, config),
+        ]
+
+    def _once(
+        self, key: tuple[str, ...], check: Callable[[RunConfig], Iterator[Problem]], config: RunConfig
+    ) -> list[Problem]:
+        if key not in self._known:
+            self._known[key] = list(check(config))
+        return self._known[key]
+
+    def _data(self, config: RunConfig) -> Iterator[Problem]:
+        try:
+            for split in ("train", "val"):
+                open_dataset(config.data, split, self._cache_dir)
+        except VtbenchError as error:
+            yield ("data",), str(error)
+
+    def _tokenizer(self, config: RunConfig) -> Iterator[Problem]:
+        try:
+            model = build_on_meta(config.tokenizer)
+        except VtbenchError as error:
+            yield ("tokenizer",), str(error)
+            return
+        yield from _size_problems(model, config, self._plan)
+
+
+def _loss_problems(config: RunConfig) -> Iterator[Problem]:
     for index, perceptual in enumerate(config.losses.perceptual):
         try:
             PERCEPTUAL.load(perceptual.name).check()
         except VtbenchError as error:
             yield ("losses", "perceptual", index, "name"), str(error)
-    try:
-        model = build_on_meta(config.tokenizer)
-    except VtbenchError as error:
-        yield ("tokenizer",), str(error)
-        return
-    yield from _size_problems(model, config, plan)
 
 
 def _size_problems(model: Tokenizer, config: RunConfig, plan: StudyPlan) -> Iterator[Problem]:

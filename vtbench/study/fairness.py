@@ -17,10 +17,11 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
-from vtbench.cost.flops import count_flops
+from vtbench.cost.dispatch import flop_counter, plain_kernels
+from vtbench.cost.flops import count_twin
 from vtbench.cost.tokenizer import num_parameters, training_flops
+from vtbench.cost.tracing import known_kernels
 from vtbench.models.tokenizers import TOKENIZERS
 from vtbench.models.tokenizers.base import Geometry, Size, Tokenizer
 from vtbench.schema.base import parse_resolution
@@ -114,10 +115,10 @@ def _forward_flops(model: Tokenizer, config: RunConfig) -> float:
             encodes[source, _part(geometry, encoder=True)] += weight / NUM_DRAWS
             decodes[target, _part(geometry, encoder=False)] += weight / NUM_DRAWS
     size = next(iter(encodes))[0]
-    with torch.no_grad():
+    with torch.no_grad(), plain_kernels(), known_kernels():
         latents = model.encode(torch.empty(1, 3, *size, device="meta"), next(iter(encodes))[1])
         z_q = model.quantize(latents).z_q
-        total = float(count_flops(_Quantize(model), latents).flops)
+        total = float(count_twin(_Quantize(model).eval(), latents).flops)
         for (size, geometry), share in encodes.items():
             images = torch.empty(1, 3, *size, device="meta")
             total += share * _flops(partial(model.encode, images, geometry))
@@ -148,7 +149,8 @@ def _part(geometry: Geometry, encoder: bool) -> Geometry:
 
 
 def _flops(call: Callable[[], Tensor]) -> int:
-    with FlopCounterMode(display=False) as counter:
+    counter = flop_counter()
+    with counter, known_kernels(always_run=counter.flop_registry):
         call()
     return int(counter.get_total_flops())
 
