@@ -33,12 +33,15 @@ def plain_kernels() -> Iterator[None]:
     fused = torch.backends.mha.get_fastpath_enabled()
     deterministic = torch.are_deterministic_algorithms_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
-    torch.use_deterministic_algorithms(False)
+    # only where it changes something: the call imports torch's compiler
+    if deterministic:
+        torch.use_deterministic_algorithms(False)
     try:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fused)
-        torch.use_deterministic_algorithms(deterministic)
+        if deterministic:
+            torch.use_deterministic_algorithms(True)
 
 
 class Reads(Mode):

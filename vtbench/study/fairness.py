@@ -12,12 +12,13 @@ left out, as they are the same in all arms.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
+from vtbench.cost.compiler import without_compiler
 from vtbench.cost.dispatch import flop_counter, plain_kernels
 from vtbench.cost.flops import count_twin
 from vtbench.cost.tokenizer import num_parameters, training_flops
@@ -43,7 +44,7 @@ _READ: Mapping[str, Callable[[ArmFacts], float]] = {
 
 def build_on_meta(component: Component) -> Tokenizer:
     """Return a tokenizer without data: its parameters take no memory and next to no time."""
-    with torch.device("meta"):
+    with torch.device("meta"), without_compiler():
         model: Tokenizer = TOKENIZERS.load(component.name)(component_config(TOKENIZERS, component))
     return model.eval()
 
@@ -55,7 +56,11 @@ def facts(plan: StudyPlan) -> tuple[ArmFacts, ...]:
         ResolutionError: a training size or length that an arm cannot handle.
         CostError: an arm's quantiser does something that cannot be counted.
     """
-    found: list[ArmFacts] = []
+    with without_compiler():
+        return tuple(_facts(plan))
+
+
+def _facts(plan: StudyPlan) -> Iterator[ArmFacts]:
     counted: dict[str, tuple[Tokenizer, float]] = {}
     for cell in plan.cells:
         if cell.seed != plan.seeds[0]:
@@ -68,18 +73,15 @@ def facts(plan: StudyPlan) -> tuple[ArmFacts, ...]:
         model, forward = counted[key]
         images = config.train.steps * config.train.batch_size
         lengths = config.train.num_tokens
-        found.append(
-            ArmFacts(
-                arm=cell.arm,
-                coordinates=cell.coordinates,
-                num_parameters=num_parameters(model),
-                training_flops=training_flops(forward, images),
-                images_seen=images,
-                steps=config.train.steps,
-                num_tokens=f"{lengths.min}-{lengths.max}" if lengths is not None else str(model.max_num_tokens),
-            )
+        yield ArmFacts(
+            arm=cell.arm,
+            coordinates=cell.coordinates,
+            num_parameters=num_parameters(model),
+            training_flops=training_flops(forward, images),
+            images_seen=images,
+            steps=config.train.steps,
+            num_tokens=f"{lengths.min}-{lengths.max}" if lengths is not None else str(model.max_num_tokens),
         )
-    return tuple(found)
 
 
 def differences(facts: Sequence[ArmFacts]) -> list[str]:
