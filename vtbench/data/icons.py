@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -65,11 +66,19 @@ class Icons(ImageDataset):
         icons = select(config, split)
         self.names = tuple(icon.name for icon in icons)
         self.labels = np.array([icon.label for icon in icons], dtype=np.int64)
+        self._split, self._cache_dir = split, cache_dir
+
+    @cached_property
+    def content_key(self) -> str:  # type: ignore[override]
+        """Hash of the icons' files; reading them takes a third of a second, which checking a plan need not wait for."""
         pictures = hashlib.sha256()
         for name in self.names:
             pictures.update(read_svg(name).encode())
-        self.content_key = content_hash([DRAWING, split, self.names, self.labels.tolist(), pictures.hexdigest()])
-        self._stem = cache_dir / "icons" / f"{self.content_key}-{split}"
+        return content_hash([DRAWING, self._split, self.names, self.labels.tolist(), pictures.hexdigest()])
+
+    @property
+    def _stem(self) -> Path:
+        return self._cache_dir / "icons" / f"{self.content_key}-{self._split}"
 
     def prepare(self, sizes: Sequence[Size]) -> None:
         """Draw the icons at sizes that no process has drawn them at yet (about 1.5 ms an icon and core at 48x48)."""

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from vtbench.schema.base import canonical_json
 from vtbench.schema.run import IDENTITY_VERSION, Component, RunConfig
+from vtbench.study.paths import SECTIONS
 from vtbench.study.resolve import REGISTRIES, component_config
 
 ID_LENGTH = 12
@@ -36,8 +37,7 @@ def run_id(config: RunConfig, seed: int, needs: Sequence[str] = ()) -> str:
 
 def run_ids(config: RunConfig, seeds: Sequence[int], needs: Sequence[str] = ()) -> list[str]:
     """Return the ids of the runs of one config, one for each seed; arguments as of `run_id`."""
-    sections = {name: getattr(config, name) for name in RunConfig.model_fields}
-    texts = {name: _section_text(name, type(value), value.model_dump_json()) for name, value in sections.items()}
+    texts = {name: _section_text(name, getattr(config, name).model_dump_json()) for name in RunConfig.model_fields}
     # The `canonical_json` of {config, identity_version, needs, seed}, put together from texts that cells share.
     inner = ",".join(f"{canonical_json(name)}:{texts[name]}" for name in sorted(texts))
     head = f'{{"config":{{{inner}}},"identity_version":{IDENTITY_VERSION},"needs":{canonical_json(list(needs))},"seed":'
@@ -81,9 +81,9 @@ def _counts(field: Any) -> bool:
 
 
 @lru_cache(100_000)
-def _section_text(name: str, kind: type[BaseModel], dumped: str) -> str:
+def _section_text(name: str, dumped: str) -> str:
     """Return what of a section counts, as canonical JSON; many cells of a study share each section."""
-    return canonical_json(_section(name, kind.model_validate_json(dumped)))
+    return canonical_json(_section(name, SECTIONS[name].model_validate_json(dumped)))
 
 
 def _section(name: str, value: BaseModel) -> Any:
