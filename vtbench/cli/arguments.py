@@ -13,6 +13,7 @@ from vtbench.schema.cost_study import CostStudy
 from vtbench.schema.protocol_study import ProtocolStudy
 from vtbench.schema.study import Study
 from vtbench.store.layout import Store, default_root
+from vtbench.store.query import plan_ids
 from vtbench.study.cost_study import load_cost_study
 from vtbench.study.load import COST, PROTOCOLS, TRAINING, find_study, load_study, study_kind
 from vtbench.study.protocol_study import load_protocol_study
@@ -90,11 +91,6 @@ def report_folder(plan_id: str) -> Path:
     """Return where a plan's report goes: `reports/<study>`, with `-<profile>` unless the profile is the default one."""
     study, _, profile = plan_id.partition("@")
     return REPORTS / (study if profile == DEFAULT_PROFILE else f"{study}-{profile}")
-
-
-def plan_ids(store: Store) -> list[str]:
-    """Return the ids of all plans in a store, sorted."""
-    return sorted(path.parent.name for path in (store.root / "studies").glob("*/plan.json"))
 
 
 def matching_plans(store: Store, name: str) -> list[str]:

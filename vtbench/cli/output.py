@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from rich import box
 from rich.console import Console
@@ -10,6 +10,10 @@ from rich.table import Table
 
 PIPE_WIDTH = 160
 """Columns of a table that goes to a file or pipe, whose reader can scroll."""
+
+
+MOST_WRAPPED_ROWS = 200
+"""Longer tables are not fitted to the width of the screen, which takes a millisecond a row."""
 
 
 def console() -> Console:
@@ -25,13 +29,31 @@ def say(text: str) -> None:
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], numeric: Iterable[str] = ()) -> None:
     """Print a table; the columns named in `numeric` are set to the right."""
-    right = set(numeric)
+    right, rows = set(numeric), list(rows)
+    if len(rows) > MOST_WRAPPED_ROWS:
+        say("\n".join(plain_table(title, columns, rows, right)))
+        return
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
     console().print(table, soft_wrap=False)
+
+
+def plain_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: Container[str] = ()
+) -> list[str]:
+    """Return a table as lines of text, however long: nothing is wrapped, and thousands of rows take no time."""
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = zip(columns, cells, widths, strict=True)
+        return "  ".join(
+            cell.rjust(width) if name in numeric else cell.ljust(width) for name, cell, width in padded
+        ).rstrip()
+
+    return [title, line(columns), "─" * (sum(widths) + 2 * len(widths) - 2), *map(line, rows)]
 
 
 def duration(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, PositiveInt
@@ -124,8 +125,7 @@ class StudyPlan(Frozen):
         With values from the command line it is another plan, `study@profile+<hash>`, which never takes the place of the
         study's own.
         """
-        mark = f"+{content_hash(self.overrides, 6)}" if self.overrides else ""
-        return f"{self.study.name}@{self.profile.name}{mark}"
+        return plan_id(self.study.name, self.profile.name, self.overrides)
 
     @property
     def command(self) -> str:
@@ -134,3 +134,8 @@ class StudyPlan(Frozen):
         if self.seeds == tuple(range(len(self.seeds))):
             words.append(f"--seeds {len(self.seeds)}")
         return " ".join([*words, *(f"--set {path}={canonical_json(value)}" for path, value in self.overrides.items())])
+
+
+def plan_id(study: str, profile: str, overrides: Mapping[str, Any]) -> str:
+    """Return `study@profile`, with a mark for values from the command line."""
+    return f"{study}@{profile}{f'+{content_hash(overrides, 6)}' if overrides else ''}"

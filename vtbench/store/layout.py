@@ -1,7 +1,8 @@
 """Where everything lies under the store's root.
 
 ```
-<root>/runs/<run_id>/{spec.json, record.json, metrics.jsonl, progress.json, lock, checkpoints/, samples/, measured/}
+<root>/runs/<run_id>/{spec.json, record.json, metrics.jsonl, progress.json, lock, worker*.log,
+                     checkpoints/, samples/, measured/}
 <root>/studies/<study>@<profile>/plan.json
 <root>/folders/<hash>/
 <root>/cache/
@@ -47,6 +48,10 @@ class Store:
     def progress_path(self, run_id: str) -> Path:
         """How far the current stage is, as JSON, replaced often and not synced to disk."""
         return self.run_dir(run_id) / "progress.json"
+
+    def worker_log_path(self, run_id: str, rank: int = 0) -> Path:
+        """What the run's worker printed; of several processes, each but the first has a file of its own."""
+        return self.run_dir(run_id) / ("worker.log" if rank == 0 else f"worker.{rank}.log")
 
     def lock_path(self, run_id: str) -> Path:
         """Who writes the run at the moment."""

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vtbench.errors import StoreError
 from vtbench.schema.record import MetricValue, RunRecord
 from vtbench.schema.run import SCHEMA_VERSION
-from vtbench.schema.study import Cell, StudyPlan
+from vtbench.schema.study import Cell, StudyPlan, plan_id
 from vtbench.store.files import read_json, read_lines, write_atomic
 from vtbench.store.layout import Store
 
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     import pandas  # a third of a second, which commands that make no table need not wait for
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Named(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,35 @@ class Progress:
     def to_json(self) -> str:
         """Return the JSON that `load_progress` reads."""
         return json.dumps(asdict(self))
+
+
+class PlanCells(BaseModel):
+    """A plan without its configs: what there is to run. A plan of 10,000 runs is read in a fraction of the time."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    schema_version: int
+    study: _Named
+    profile: _Named
+    cells: tuple[Cell, ...]
+    overrides: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """As of the plan."""
+        return plan_id(self.study.name, self.profile.name, self.overrides)
+
+    @property
+    def run_ids(self) -> list[str]:
+        """The plan's runs, in the order of their first cells."""
+        return list(self.first_cells())
+
+    def first_cells(self) -> dict[str, Cell]:
+        """Return the first cell of each run."""
+        found: dict[str, Cell] = {}
+        for cell in self.cells:
+            found.setdefault(cell.run_id, cell)
+        return found
 
 
 def load_record(store: Store, run_id: str) -> RunRecord | None:
@@ -64,12 +99,26 @@ def load_plan(store: Store, plan_id: str) -> StudyPlan:
     """
     path = store.plan_path(plan_id)
     if not path.exists():
-        known = sorted(other.parent.name for other in (store.root / "studies").glob("*/plan.json"))
         raise StoreError(
-            f"{store.root} holds no plan '{plan_id}'; it has {', '.join(known) or 'none yet'}. `python -m vtbench run`"
-            " makes one."
+            f"{store.root} holds no plan '{plan_id}'; it has {', '.join(plan_ids(store)) or 'none yet'}."
+            " `python -m vtbench run` makes one."
         )
     return load_versioned(path, StudyPlan)
+
+
+def load_cells(store: Store, plan_id: str) -> PlanCells:
+    """Return what the plan called `<study>@<profile>` runs, without its configs; raises as `load_plan`."""
+    try:
+        return PlanCells.model_validate_json(store.plan_path(plan_id).read_bytes())
+    except (OSError, ValidationError):
+        plan = load_plan(store, plan_id)  # says what is wrong, if something is
+    return PlanCells.model_validate(plan.model_dump())
+
+
+def plan_ids(store: Store, study: str | None = None) -> list[str]:
+    """Return the ids of all plans in a store, sorted; only those of one study, or this plan, if a name is given."""
+    known = sorted(path.parent.name for path in (store.root / "studies").glob("*/plan.json"))
+    return [name for name in known if study is None or study in (name, name.partition("@")[0])]
 
 
 def save_plan(store: Store, plan: StudyPlan) -> None:
@@ -192,6 +241,13 @@ def load_versioned(path: Path, model: type[Model]) -> Model:
     Raises:
         StoreError: the file is broken, is not of this shape, or has a newer `schema_version`.
     """
+    try:
+        found = model.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        pass  # the slower way below says what is wrong
+    else:
+        if "schema_version" in found.model_fields_set and vars(found)["schema_version"] <= SCHEMA_VERSION:
+            return found
     raw = read_json(path)
     version = raw.get("schema_version") if isinstance(raw, dict) else None
     if not isinstance(version, int):

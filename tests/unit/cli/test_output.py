@@ -1,6 +1,6 @@
 import pytest
 
-from vtbench.cli.output import count, duration, say, show_table
+from vtbench.cli.output import count, duration, plain_table, say, show_table
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,12 @@ def test_a_table_in_a_pipe_keeps_its_columns(capsys):
     assert lines[0] == "title"
     assert any(line.split() == ["a[0]", "1"] for line in lines)
     assert len({len(line) for line in lines if line.endswith(("1", "22"))}) == 1
+
+
+def test_a_long_table_is_plain_text(capsys):
+    rows = [[f"a{n}", str(n)] for n in range(300)]
+    show_table("title", ["name", "value"], rows, numeric=["value"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["title", "name  value"]
+    assert lines[-1] == "a299    299"
+    assert plain_table("t", ["name"], [["x"]]) == ["t", "name", "────", "x"]

@@ -13,6 +13,8 @@ def test_all_files_of_a_run_lie_in_its_folder():
         store.log_path("r"),
         store.progress_path("r"),
         store.lock_path("r"),
+        store.worker_log_path("r"),
+        store.worker_log_path("r", rank=1),
         store.checkpoint_dir("r"),
         store.samples_dir("r"),
         store.measured_dir("r"),

@@ -161,3 +161,25 @@ def test_of_several_measurements_the_plans_number_of_samples_counts_then_the_new
 def test_load_records_leaves_out_what_is_not_there(store, plan):
     _write(store, VERSION_1, "a1")
     assert list(query.load_records(store, plan)) == ["a1"]
+
+
+def test_the_cells_of_a_plan_are_read_without_its_configs(store, plan):
+    query.save_plan(store, plan.model_copy(update={"overrides": {"train.steps": 3}}))
+    (plan_id,) = query.plan_ids(store)
+    assert query.plan_ids(store, "s") == query.plan_ids(store, plan_id) == [plan_id]
+    assert query.plan_ids(store, "t") == []
+    found = query.load_cells(store, plan_id)
+    assert found.id == query.load_plan(store, plan_id).id == plan_id
+    assert found.cells == plan.cells
+    assert found.run_ids == list(plan.runs)
+    assert [cell.run_id for cell in found.first_cells().values()] == ["a1", "a2", "b"]
+
+
+def test_a_broken_plan_is_named_also_without_its_configs(store, plan):
+    query.save_plan(store, plan)
+    path = store.plan_path("s@tiny")
+    path.write_text(path.read_text()[:-200])
+    with pytest.raises(StoreError, match=r"plan\.json:\d+: not JSON"):
+        query.load_cells(store, "s@tiny")
+    with pytest.raises(StoreError, match="holds no plan 'x@tiny'; it has s@tiny"):
+        query.load_cells(store, "x@tiny")
