@@ -77,6 +77,8 @@ _ENDINGS = {
 _KINDS = {
     "OutOfMemoryError": Cause.OUT_OF_MEMORY,
     "MemoryError": Cause.OUT_OF_MEMORY,
+    "DiskFullError": Cause.DISK_FULL,
+    "ProcessLostError": Cause.NODE,
     "TimeoutError": Cause.TIME_OUT,
     "ConnectionResetError": Cause.NODE,
     "BrokenPipeError": Cause.NODE,
@@ -92,7 +94,13 @@ _KINDS = {
 
 _SAYINGS: Mapping[Cause, tuple[str, ...]] = {
     # before `cancelled`, with which Slurm's words for it begin
-    Cause.TIME_OUT: (r"due to time limit", r"timed out", r"collective operation timeout", r"time limit reached"),
+    Cause.TIME_OUT: (
+        r"due to time limit",
+        r"timed out",
+        r"collective operation timeout",
+        r"\btime limit\b",
+        r"deadline",
+    ),
     Cause.OUT_OF_MEMORY: (
         r"out of memory",
         r"oom[-_ ]?kill",
@@ -140,7 +148,7 @@ _SAYINGS: Mapping[Cause, tuple[str, ...]] = {
         r"corrupt(ed)? (image|jpeg|png)",
         r"tarfile\.readerror",
     ),
-    Cause.CANCELLED: (r"\bcancelled at\b", r"due to preemption", r"keyboardinterrupt", r"\bterminated$"),
+    Cause.CANCELLED: (r"\bcancelled at\b", r"^cancelled", r"preempt(ed|ion)", r"keyboardinterrupt", r"\bterminated$"),
 }
 """What messages and logs say, by cause; the first that fits counts."""
 
@@ -159,11 +167,11 @@ def classify(error: RunError | None, lines: Sequence[str] = (), ending: str | No
     Args:
         error: what the run recorded, if it could.
         lines: the end of its log.
-        ending: how its job ended, in Slurm's words, for example `TIMEOUT`.
+        ending: how its job ended, in the batch system's words, for example `TIMEOUT` or `the node failed`.
     """
     said = [line.strip() for line in lines if line.strip()]
     reason = _first_line(error.message) if error is not None else _telling_line(said)
-    if error is None and ending is not None and ending.split()[0] in _ENDINGS:
+    if error is None and ending and _by_ending(ending) is not None:
         reason = f"{ending}: {reason}" if reason else ending
     name = error.kind if error is not None else ""
     signature = ": ".join(filter(None, [name, signature_of(reason)]))
@@ -215,7 +223,7 @@ def last_lines(path: Path, num_bytes: int = _TAIL_BYTES) -> list[str]:
 
 
 def _cause(error: RunError | None, lines: Sequence[str], ending: str | None) -> Cause:
-    ended = _ENDINGS.get(ending.split()[0]) if ending else None
+    ended = _by_ending(ending) if ending else None
     if ended is not None and (error is None or ended != Cause.CANCELLED):
         return ended
     if error is not None:
@@ -224,6 +232,10 @@ def _cause(error: RunError | None, lines: Sequence[str], ending: str | None) -> 
             return by_kind
         return _by_words(error.message) or by_kind or Cause.OTHER
     return next(filter(None, map(_by_words, reversed(lines))), None) or ended or Cause.OTHER
+
+
+def _by_ending(ending: str) -> Cause | None:
+    return _ENDINGS.get(ending.split()[0]) or _by_words(ending)
 
 
 def _by_words(text: str) -> Cause | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from vtbench.errors import StoreError, suggest
 from vtbench.schema.study import Cell, StudyPlan
 from vtbench.store.layout import Store
-from vtbench.store.query import load_plan, plan_ids
+from vtbench.store.query import begun_runs, load_plan, plan_ids
 
 _MOST_SHOWN = 8
 """Candidates that a message lists."""
@@ -94,7 +93,7 @@ def _by_id(store: Store, text: str, ids: Sequence[str], with_others: bool) -> Fo
         return None
     found: dict[str, FoundRun] = {}
     if with_others:
-        found = {name: FoundRun(run_id=name) for name in _begun(store) if name.startswith(text)}
+        found = {name: FoundRun(run_id=name) for name in sorted(begun_runs(store)) if name.startswith(text)}
     for plan_id in ids:
         plan = load_plan(store, plan_id)
         for cell in plan.cells:
@@ -105,13 +104,6 @@ def _by_id(store: Store, text: str, ids: Sequence[str], with_others: bool) -> Fo
     if len(found) > 1:
         raise StoreError(f"'{text}' begins {len(found)} ids:{_listed(run.label for run in found.values())}")
     return next(iter(found.values()), None)
-
-
-def _begun(store: Store) -> list[str]:
-    try:
-        return sorted(os.listdir(store.root / "runs"))
-    except OSError:
-        return []
 
 
 def _narrowed(text: str, ids: Sequence[str]) -> list[str]:

@@ -51,7 +51,7 @@ class Store:
 
     def worker_log_path(self, run_id: str, rank: int = 0) -> Path:
         """What the run's worker printed; of several processes, each but the first has a file of its own."""
-        return self.run_dir(run_id) / ("worker.log" if rank == 0 else f"worker.{rank}.log")
+        return self.run_dir(run_id) / ("worker.log" if rank == 0 else f"worker-rank{rank}.log")
 
     def lock_path(self, run_id: str) -> Path:
         """Who writes the run at the moment."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -87,7 +88,8 @@ def load_record(store: Store, run_id: str) -> RunRecord | None:
 
 def load_records(store: Store, plan: StudyPlan) -> dict[str, RunRecord]:
     """Return the records of a plan's runs by run id; runs without a record are left out."""
-    found = {run_id: load_record(store, run_id) for run_id in plan.runs}
+    begun = begun_runs(store)
+    found = {run_id: load_record(store, run_id) for run_id in plan.runs if run_id in begun}
     return {run_id: record for run_id, record in found.items() if record is not None}
 
 
@@ -113,6 +115,14 @@ def load_cells(store: Store, plan_id: str) -> PlanCells:
     except (OSError, ValidationError):
         plan = load_plan(store, plan_id)  # says what is wrong, if something is
     return PlanCells.model_validate(plan.model_dump())
+
+
+def begun_runs(store: Store) -> set[str]:
+    """Return the ids of all runs that have a folder; one look instead of one for each run."""
+    try:
+        return set(os.listdir(store.root / "runs"))
+    except FileNotFoundError:
+        return set()
 
 
 def plan_ids(store: Store, study: str | None = None) -> list[str]:

@@ -22,7 +22,7 @@ from vtbench.schema.record import RunError, RunRecord, Status
 from vtbench.store.failure import Failure, classify, last_lines
 from vtbench.store.layout import Store
 from vtbench.store.lock import Holder, live_holder
-from vtbench.store.query import Progress, load_progress, load_versioned
+from vtbench.store.query import Progress, begun_runs, load_progress, load_versioned
 
 StateName = Literal["running", "queued", "failed", "stopped", "broken", "interrupted", "not started", "done"]
 ORDER: tuple[StateName, ...] = get_args(StateName)
@@ -87,25 +87,29 @@ class RunState:
     failure: Failure | None = field(default=None, repr=False)
 
 
-def read_states(store: Store, run_ids: Iterable[str], jobs: Mapping[str, Job] | None = None) -> dict[str, RunState]:
+def read_states(store: Store, run_ids: Iterable[str], jobs: JobSource | None = None) -> dict[str, RunState]:
     """Return the state of each run.
 
     Args:
         store: where runs lie.
         run_ids: which runs.
-        jobs: what a batch system says of their jobs, by run id.
+        jobs: asked once, for the runs that are not done.
     """
-    now, known = time.time(), jobs or {}
-    try:
-        there = set(os.listdir(store.root / "runs"))
-    except OSError:
-        there = set()
-    return {
-        run_id: _state(store, run_id, known.get(run_id), now)
-        if run_id in there or run_id in known
-        else RunState(run_id=run_id, state="not started")
-        for run_id in run_ids
-    }
+    now, begun = time.time(), begun_runs(store)
+    found: dict[str, RunState] = {}
+    heads: dict[str, _Head | None] = {}
+    for run_id in run_ids:
+        heads[run_id] = head = _head(store.record_path(run_id)) if run_id in begun else None
+        if head is not None and (settled := _settled(run_id, head, now)) is not None:
+            found[run_id] = settled
+    open_runs = [run_id for run_id in heads if run_id not in found]
+    known = jobs(open_runs) if jobs is not None and open_runs else {}
+    for run_id in open_runs:
+        if run_id in begun or run_id in known:
+            found[run_id] = _open_state(store, run_id, heads[run_id], known.get(run_id), now)
+        else:
+            found[run_id] = RunState(run_id=run_id, state="not started")
+    return {run_id: found[run_id] for run_id in heads}
 
 
 def count_states(states: Iterable[RunState]) -> dict[StateName, int]:
@@ -120,7 +124,7 @@ class _Stage(BaseModel):
     steps: int | None = None
 
 
-class _Head(BaseModel):
+class _Record(BaseModel):
     """The part of a record that says what the run is doing; reading no more takes a quarter of the time."""
 
     model_config = ConfigDict(extra="ignore")
@@ -131,59 +135,81 @@ class _Head(BaseModel):
     error: RunError | None = None
 
 
-def _state(store: Store, run_id: str, job: Job | None, now: float) -> RunState:
-    path = store.record_path(run_id)
+@dataclass(frozen=True)
+class _Head:
+    """What a record's file holds: its part that counts and when it was written, or what is wrong with it."""
+
+    record: _Record | None
+    changed: float = 0.0
+    problem: str | None = None
+
+
+def _head(path: Path) -> _Head | None:
+    """Return the head of a record, or None if there is none."""
     try:
-        head, changed = _head(path)
+        with path.open("rb") as file:
+            data, changed = file.read(), os.fstat(file.fileno()).st_mtime
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return _Head(None, problem=f"{path} cannot be read ({error.strerror}).")
+    try:
+        return _Head(_Record.model_validate_json(data), changed)
+    except ValidationError as error:
+        problem = f"{path}: {error.errors()[0]['msg']}"
+    try:
+        load_versioned(path, RunRecord)
     except StoreError as error:
-        return RunState(run_id=run_id, state="broken", reason=str(error))
-    if head is not None and head.status == "done":
-        steps = max((stage.steps for stage in head.stages if stage.steps is not None), default=None)
-        return RunState(run_id=run_id, state="done", step=steps, seconds_ago=max(0.0, now - changed))
+        problem = str(error)  # says where and how to mend it
+    return _Head(None, problem=problem)
+
+
+def _settled(run_id: str, head: _Head, now: float) -> RunState | None:
+    """Return the state of a run whose record alone decides it."""
+    if head.record is None:
+        return RunState(run_id=run_id, state="broken", reason=head.problem)
+    if head.record.status != "done":
+        return None
+    steps = max((stage.steps for stage in head.record.stages if stage.steps is not None), default=None)
+    return RunState(run_id=run_id, state="done", step=steps, seconds_ago=max(0.0, now - head.changed))
+
+
+def _open_state(store: Store, run_id: str, head: _Head | None, job: Job | None, now: float) -> RunState:
     holder = live_holder(store.lock_path(run_id))
     if holder is None and job is not None and job.state != "ended":
         return RunState(run_id=run_id, state=job.state, node=job.node, job=job.id, reason=job.reason)
     if head is None and holder is None and job is None:
         return RunState(run_id=run_id, state="not started")
-    return _active(store, run_id, head, holder, job, now, changed)
-
-
-def _head(path: Path) -> tuple[_Head | None, float]:
-    """Return the head of a record and when it was written; None if there is no record."""
-    try:
-        with path.open("rb") as file:
-            data, changed = file.read(), os.fstat(file.fileno()).st_mtime
-    except FileNotFoundError:
-        return None, 0.0
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read ({error.strerror}).") from error
-    try:
-        return _Head.model_validate_json(data), changed
-    except ValidationError:
-        load_versioned(path, RunRecord)  # says what is wrong, where and how to mend it
-        raise
+    return _active(store, run_id, head or _Head(None), holder, job, now)
 
 
 def _active(
-    store: Store, run_id: str, head: _Head | None, holder: Holder | None, job: Job | None, now: float, changed: float
+    store: Store,
+    run_id: str,
+    record: _Record | None,
+    holder: Holder | None,
+    job: Job | None,
+    now: float,
+    changed: float,
 ) -> RunState:
     """Return the state of a run that is neither done nor untouched."""
+    record = head.record
     progress = _progress(store, run_id)
     name: StateName = "stopped"
     if holder is not None:
         name = "running"
-    elif head is not None and head.status in ("failed", "interrupted"):
-        name = "failed" if head.status == "failed" else "interrupted"
+    elif record is not None and record.status in ("failed", "interrupted"):
+        name = "failed" if record.status == "failed" else "interrupted"
     failure = None
     if name in TROUBLE:
         ending = job.reason if job is not None else None
-        failure = classify(head.error if head else None, last_lines(store.worker_log_path(run_id)), ending)
-    heard = max(changed, progress.time if progress is not None else 0.0)
+        failure = classify(record.error if record else None, last_lines(store.worker_log_path(run_id)), ending)
+    heard = max(head.changed, progress.time if progress is not None else 0.0)
     running = progress if name == "running" else None
     return RunState(
         run_id=run_id,
         state=name,
-        stage=progress.stage if progress is not None else head.stages[-1].name if head and head.stages else None,
+        stage=progress.stage if progress is not None else record.stages[-1].name if record and record.stages else None,
         step=progress.step if progress is not None else None,
         total=progress.total if progress is not None else None,
         loss=_last_loss(store.log_path(run_id)),

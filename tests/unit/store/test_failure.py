@@ -73,6 +73,10 @@ def test_the_reason_is_the_line_that_tells():
         ("NODE_FAIL", Cause.NODE),
         ("OUT_OF_MEMORY", Cause.OUT_OF_MEMORY),
         ("CANCELLED by 0", Cause.CANCELLED),
+        ("PREEMPTED", Cause.CANCELLED),
+        ("ended at its time limit before it could save", Cause.TIME_OUT),
+        ("the node failed", Cause.NODE),
+        ("cancelled", Cause.CANCELLED),
         ("FAILED", Cause.OTHER),
     ],
 )

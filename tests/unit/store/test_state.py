@@ -20,7 +20,7 @@ def write(store, make_spec, provenance):
 
 
 def look(store, **jobs):
-    return read_states(store, [RUN], jobs)[RUN]
+    return read_states(store, [RUN], lambda run_ids: jobs)[RUN]
 
 
 def test_what_nobody_has_touched_is_not_started(store):
@@ -127,3 +127,20 @@ def test_a_log_that_ends_in_a_torn_line(store, write):
         with store.log_path(RUN).open("a") as file:
             file.write('{"step": 2, "lo')
         assert look(store).loss == 0.5
+
+
+def test_the_batch_system_is_asked_once_and_only_for_what_is_open(store, write):
+    with write() as writer:
+        writer.update(status="done")
+    asked = []
+
+    def jobs(run_ids):
+        asked.append(list(run_ids))
+        return {"b": Job(id="7", state="queued", reason="Priority")}
+
+    found = read_states(store, [RUN, "a", "b"], jobs)
+    assert asked == [["a", "b"]]
+    assert {name: state.state for name, state in found.items()} == {RUN: "done", "a": "not started", "b": "queued"}
+    assert list(found) == [RUN, "a", "b"]
+    read_states(store, [RUN], jobs)
+    assert len(asked) == 1
