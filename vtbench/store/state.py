@@ -183,15 +183,7 @@ def _open_state(store: Store, run_id: str, head: _Head | None, job: Job | None, 
     return _active(store, run_id, head or _Head(None), holder, job, now)
 
 
-def _active(
-    store: Store,
-    run_id: str,
-    record: _Record | None,
-    holder: Holder | None,
-    job: Job | None,
-    now: float,
-    changed: float,
-) -> RunState:
+def _active(store: Store, run_id: str, head: _Head, holder: Holder | None, job: Job | None, now: float) -> RunState:
     """Return the state of a run that is neither done nor untouched."""
     record = head.record
     progress = _progress(store, run_id)

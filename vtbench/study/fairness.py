@@ -34,6 +34,9 @@ from vtbench.study.resolve import component_config
 NUM_DRAWS = 32
 """Draws of a training step's geometry for each pair of input and target size."""
 
+MOST_NAMED = 12
+"""Points that a sentence about differences names one by one."""
+
 _READ: Mapping[str, Callable[[ArmFacts], float]] = {
     "training FLOPs": lambda facts: facts.training_flops,
     "parameters": lambda facts: facts.num_parameters,
@@ -85,15 +88,22 @@ def _facts(plan: StudyPlan) -> Iterator[ArmFacts]:
 
 
 def differences(facts: Sequence[ArmFacts]) -> list[str]:
-    """Return a sentence for each quantity in which the arms differ, relative to the first; none without facts."""
+    """Return a sentence for each quantity in which the arms differ, relative to the first; none without facts.
+
+    Of more than `MOST_NAMED` points the first, the least and the most are named.
+    """
     sentences = []
     for name, read in _READ.items():
         values = [read(one) for one in facts]
         if facts and max(values) > 1.005 * min(values):
-            shares = ", ".join(f"{_label(one)} {read(one) / values[0]:.2f}x" for one in facts)
+            ends = sorted(facts, key=read)
+            named = facts if len(facts) <= MOST_NAMED else [facts[0], ends[0], ends[-1]]
+            shares = ", ".join(f"{_label(one)} {read(one) / values[0]:.2f}x" for one in named)
             sentences.append(f"Arms differ in {name}: {shares}.")
     if len({one.num_tokens for one in facts}) > 1:
-        shares = ", ".join(f"{_label(one)} {one.num_tokens}" for one in facts)
+        of_each = {one.num_tokens: _label(one) for one in reversed(facts)} if len(facts) > MOST_NAMED else None
+        pairs = of_each.items() if of_each is not None else [(one.num_tokens, _label(one)) for one in facts]
+        shares = ", ".join(f"{label} {length}" for length, label in pairs)
         sentences.append(f"Arms differ in the number of tokens: {shares}.")
     return sentences
 
