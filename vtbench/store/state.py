@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from vtbench.errors import StoreError
-from vtbench.schema.record import RunError, RunRecord, Status
+from vtbench.schema.record import RunRecord
 from vtbench.store.failure import Failure, classify, last_lines
 from vtbench.store.layout import Store
 from vtbench.store.lock import Holder, live_holder
+from vtbench.store.outline import RecordHead
 from vtbench.store.query import Progress, begun_runs, load_progress, load_versioned
 
 StateName = Literal["running", "queued", "failed", "stopped", "broken", "interrupted", "not started", "done"]
@@ -118,28 +119,11 @@ def count_states(states: Iterable[RunState]) -> dict[StateName, int]:
     return {name: found[name] for name in ORDER if found[name]}
 
 
-class _Stage(BaseModel):
-    name: str
-    status: Status
-    steps: int | None = None
-
-
-class _Record(BaseModel):
-    """The part of a record that says what the run is doing; reading no more takes a quarter of the time."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    schema_version: int
-    status: Status
-    stages: tuple[_Stage, ...] = ()
-    error: RunError | None = None
-
-
 @dataclass(frozen=True)
 class _Head:
     """What a record's file holds: its part that counts and when it was written, or what is wrong with it."""
 
-    record: _Record | None
+    record: RecordHead | None
     changed: float = 0.0
     problem: str | None = None
 
@@ -154,7 +138,7 @@ def _head(path: Path) -> _Head | None:
     except OSError as error:
         return _Head(None, problem=f"{path} cannot be read ({error.strerror}).")
     try:
-        return _Head(_Record.model_validate_json(data), changed)
+        return _Head(RecordHead.model_validate_json(data), changed)
     except ValidationError as error:
         problem = f"{path}: {error.errors()[0]['msg']}"
     try:

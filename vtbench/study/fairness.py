@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor, nn
@@ -46,7 +46,14 @@ _READ: Mapping[str, Callable[[ArmFacts], float]] = {
 
 
 def build_on_meta(component: Component) -> Tokenizer:
-    """Return a tokenizer without data: its parameters take no memory and next to no time."""
+    """Return a tokenizer without data: its parameters take no memory and next to no time. It is not to be changed."""
+    return _built(component.model_dump_json())
+
+
+@lru_cache(64)
+def _built(component_json: str) -> Tokenizer:
+    """Build once what both checking and counting a plan ask for."""
+    component = Component.model_validate_json(component_json)
     with torch.device("meta"), without_compiler():
         model: Tokenizer = TOKENIZERS.load(component.name)(component_config(TOKENIZERS, component))
     return model.eval()

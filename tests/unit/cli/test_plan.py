@@ -9,6 +9,8 @@ def test_the_plan_of_the_default_profile(call, folder):
     grid = next(line for line in lines if line.split()[:1] == ["grid"])
     assert grid.split()[1:3] == ["2", "0"]
     assert "4 cells, 4 runs, 0 of them done in runs" in result.stdout
+    assert "jobs: 4, one a run (4 to train); 0 of 4 runs are reused" in result.stdout
+    assert "of training (forward and backward" in result.stdout
     assert "time: seconds" in result.stdout
     assert "Arms differ in parameters: grid 1.00x, rope 0." in result.stdout
     assert "Needed before running" not in result.stdout
@@ -21,7 +23,7 @@ def test_a_profile_that_cannot_run_here_is_still_shown(call):
     assert result.exit_code == 0
     before, after = result.stdout.split("Needed before running:")
     assert "1 x 1TFLOP/s peak at 40% utilisation" in before
-    assert "device-hours" in before
+    assert "GPU-hours" in before
     assert "studies/small.yaml:" in after
     assert "/nowhere" in after
     assert "`--profile tiny` works here" in after

@@ -1,8 +1,11 @@
 import pytest
 
 from vtbench.evaluate import METRICS
-from vtbench.launch.reuse import is_done
+from vtbench.launch.reuse import done_runs, is_done
 from vtbench.schema.record import MetricValue, Provenance, RunRecord
+from vtbench.store.layout import Store
+from vtbench.store.query import load_record
+from vtbench.store.writer import RunWriter
 
 
 @pytest.fixture
@@ -52,3 +55,15 @@ def test_a_missing_value_is_to_be_measured(plan, record, missing):
 def test_a_value_of_another_version_or_sample_does_not_count(plan, record, change):
     changed = (record.metrics[0].model_copy(update=change), *record.metrics[1:])
     assert not is_done(plan, record.model_copy(update={"metrics": changed}))
+
+
+def test_all_runs_at_once_are_judged_like_one(plan, record, tmp_path):
+    store = Store(tmp_path)
+    first, second = plan.runs
+    for run_id, metrics in ((first, record.metrics), (second, record.metrics[1:])):
+        with RunWriter(store, plan.runs[run_id], record.provenance) as writer:
+            writer.add_metrics(list(metrics))
+            assert run_id not in done_runs(store, plan)
+            writer.update(status="done")
+        assert is_done(plan, load_record(store, run_id)) == (run_id == first)
+    assert done_runs(store, plan) == {first}
