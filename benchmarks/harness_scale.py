@@ -15,7 +15,6 @@ time and memory grow at most as the number of cells does.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import statistics
 import subprocess
@@ -91,9 +90,10 @@ FAILURES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """What one call of a verb took."""
+    """What one call of a verb took; what else runs on the machine changes `cpu_seconds` less than `seconds`."""
 
     seconds: float
+    cpu_seconds: float
     peak_bytes: float
 
 
@@ -182,21 +182,28 @@ def verbs(folder: Path) -> dict[str, list[str]]:
     }
 
 
+_TIMED = """
+import subprocess, sys, time
+from resource import RUSAGE_CHILDREN, getrusage
+started = time.perf_counter()
+done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+seconds = time.perf_counter() - started
+if done.returncode or not done.stdout:
+    sys.exit(f"{' '.join(sys.argv[1:])} ended with {done.returncode}:\\n{done.stdout[-2000:]}")
+used = getrusage(RUSAGE_CHILDREN)
+print(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+"""
+"""Started as a small process: a child's largest resident set is at least that of the process that forked it."""
+
+
 def measure(arguments: Sequence[str]) -> Taken:
-    """Run a verb in a process of its own; its output must be there and its exit code 0."""
-    started = time.perf_counter()
-    child = subprocess.Popen(
-        [sys.executable, "-m", "vtbench", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert child.stdout is not None
-    output = child.stdout.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    seconds = time.perf_counter() - started
-    child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode != 0 or not output:
-        raise SystemExit(f"{' '.join(arguments)} ended with {child.returncode}:\n{output[-2000:]}")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Taken(seconds=seconds, peak_bytes=float(usage.ru_maxrss * unit))
+    """Run a verb in a process of its own; it must print something and end with 0."""
+    command = [sys.executable, "-S", "-c", _TIMED, sys.executable, "-m", "vtbench", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(done.stderr)
+    seconds, cpu_seconds, peak_bytes = map(float, done.stdout.split())
+    return Taken(seconds=seconds, cpu_seconds=cpu_seconds, peak_bytes=peak_bytes)
 
 
 def compare(
@@ -213,10 +220,15 @@ def compare(
                 if only and name not in only:
                     continue
                 taken = [measure(arguments) for _ in range(repeats)]
-                median = statistics.median(one.seconds for one in taken)
-                peak = max(one.peak_bytes for one in taken)
-                found.setdefault(name, {})[size] = Taken(seconds=median, peak_bytes=peak)
-                say(f"  {name:14s} {median:6.2f} s  {peak / 1e6:6.0f} MB")
+                one = Taken(
+                    seconds=statistics.median(each.seconds for each in taken),
+                    cpu_seconds=statistics.median(each.cpu_seconds for each in taken),
+                    peak_bytes=max(each.peak_bytes for each in taken),
+                )
+                found.setdefault(name, {})[size] = one
+                say(
+                    f"  {name:14s} {one.seconds:6.2f} s, {one.cpu_seconds:5.2f} s of CPU {one.peak_bytes / 1e6:6.0f} MB"
+                )
     return found
 
 
@@ -237,7 +249,7 @@ def main() -> None:
         each = 1e3 * (large.seconds - small.seconds) / max(1, last - first)
         print(
             f"  {name:14s} {small.seconds:.2f} to {large.seconds:.2f} s ({large.seconds / small.seconds:.2f}x,"
-            f" {each:.2f} ms a cell), {small.peak_bytes / 1e6:.0f} to {large.peak_bytes / 1e6:.0f} MB;"
+            f" {each:.2f} ms for each more), {small.peak_bytes / 1e6:.0f} to {large.peak_bytes / 1e6:.0f} MB;"
             f" allowed at 10,000: {LIMIT_SECONDS[name]:g} s, {LIMIT_BYTES / 1e6:.0f} MB"
         )
 
