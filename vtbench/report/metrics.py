@@ -96,6 +96,9 @@ ORDER = tuple(_DISPLAYS)
 
 COST = ("images_per_second_encode", "images_per_second_decode", "peak_memory_bytes")
 
+NOT_COMPARED = frozenset({*COST, GFLOPS, NUM_PARAMETERS, PSNR_MEAN_IMAGE})
+"""Counted, taken with a clock, or the same for all arms: no test of seeds and images says what they differ in."""
+
 
 def display(metric: str) -> MetricDisplay:
     """Return how to show a metric; an unknown one is shown under its id, without unit or direction."""
