@@ -9,6 +9,7 @@ from itertools import groupby
 from vtbench.report.comparison import winners
 from vtbench.report.metrics import (
     COST,
+    ENOUGH_FOR_DISTANCES,
     GFLOPS,
     NOT_COMPARED,
     PSNR,
@@ -29,9 +30,6 @@ NO_BREAK = "\u00a0"
 
 MAX_VALUE_COLUMNS = 10
 """Metrics are packed into tables of at most this many columns of values (a metric is never split)."""
-
-ENOUGH_FOR_DISTANCES = 10_000
-"""Images below which a distance between sets is reported with a warning."""
 
 _WINNER_NOTE = "Bold: better than every other arm, p < 0.05 in each test after correction for all pairs of arms."
 _ONE_SEED_NOTE = "One seed, so no spread over seeds; [95 % interval over images] where there is one."
