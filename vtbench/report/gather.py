@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import pandas
 from pydantic import Field
 
 from vtbench.errors import StoreError
@@ -24,12 +23,14 @@ from vtbench.schema.record import Provenance, RunError, RunRecord
 from vtbench.schema.study import Cell, StudyPlan
 from vtbench.store import query
 from vtbench.store.files import write_atomic
+from vtbench.store.json_text import indented
 from vtbench.store.layout import Store
 
 DATA_VERSION = 1
 DATA_FILE = "data.json"
 SAMPLES_FOLDER = "samples"
-MAX_CURVE_POINTS = 200
+MAX_CURVE_POINTS, FEWEST_CURVE_POINTS, ALL_CURVE_POINTS = 200, 20, 100_000
+"""Of one run's curve, and of all runs together."""
 ORIGINAL, RECONSTRUCTION = "original", "reconstruction"
 
 
@@ -103,9 +104,7 @@ def gather(store: Store, plan_id: str, out_dir: Path) -> ReportData:
         plan=plan,
         runs=tuple(_run(run_id, records.get(run_id)) for run_id in plan.runs),
         values=values,
-        curves=tuple(
-            curve for run_id in plan.runs if (curve := _curve(run_id, query.load_log(store, run_id))) is not None
-        ),
+        curves=_curves(store, plan),
         strips=strips,
         protocols=_protocols({value.protocol for value in values}, records),
         image_pairs=image_pairs(store, plan, records),
@@ -149,22 +148,23 @@ def _run(run_id: str, record: RunRecord | None) -> ReportRun:
 
 def _values(plan: StudyPlan, records: Mapping[str, RunRecord]) -> tuple[ReportValue, ...]:
     """Return the plan's finite values, each run's once even if several cells share it."""
-    table = query.rows(plan, records).drop_duplicates(["run_id", "metric", "resolution", "num_tokens"])
-    return tuple(
-        ReportValue(
-            run_id=row["run_id"],
-            metric=row["metric"],
-            resolution=None if pandas.isna(row["resolution"]) else str(row["resolution"]),
-            num_tokens=None if pandas.isna(row["num_tokens"]) else int(row["num_tokens"]),
-            value=float(row["value"]),
-            num_samples=int(row["num_samples"]),
-            protocol=row["protocol"],
-            interval=None if pandas.isna(row["low"]) else (float(row["low"]), float(row["high"])),
-            without_blocks=row["without_blocks"],
-        )
-        for row in table.to_dict("records")
-        if math.isfinite(row["value"])
-    )
+    found: dict[tuple[str, str, str | None, int | None], ReportValue] = {}
+    for run_id in dict.fromkeys(cell.run_id for cell in plan.cells if cell.run_id in records):
+        for value in query.wanted(plan, records[run_id].metrics):
+            resolution, num_tokens = value.params.get("resolution"), value.params.get("num_tokens")
+            made = ReportValue(
+                run_id=run_id,
+                metric=value.name,
+                resolution=None if resolution is None else str(resolution),
+                num_tokens=None if num_tokens is None else int(num_tokens),
+                value=value.value,
+                num_samples=value.num_samples,
+                protocol=value.protocol,
+                interval=value.interval,
+                without_blocks=value.without_blocks,
+            )
+            found.setdefault((run_id, made.metric, made.resolution, made.num_tokens), made)
+    return tuple(value for value in found.values() if math.isfinite(value.value))
 
 
 def _protocols(fingerprints: set[str], records: Mapping[str, RunRecord]) -> dict[str, dict[str, Any]]:
@@ -172,24 +172,43 @@ def _protocols(fingerprints: set[str], records: Mapping[str, RunRecord]) -> dict
     return {name: known[name] for name in sorted(fingerprints) if name in known}
 
 
-def _curve(run_id: str, log: pandas.DataFrame) -> Curve | None:
-    """Return the log as at most `MAX_CURVE_POINTS` means over blocks of lines, each at its block's last step."""
-    if log.empty:
+def _curves(store: Store, plan: StudyPlan) -> tuple[Curve, ...]:
+    """Return the curves of all runs; the more runs there are, the fewer points each keeps."""
+    most_points = max(FEWEST_CURVE_POINTS, min(MAX_CURVE_POINTS, ALL_CURVE_POINTS // len(plan.runs)))
+    begun = query.begun_runs(store)
+    curves = (_curve(name, query.load_log_lines(store, name), most_points) for name in plan.runs if name in begun)
+    return tuple(curve for curve in curves if curve is not None)
+
+
+def _curve(run_id: str, lines: Sequence[Mapping[str, Any]], most_points: int) -> Curve | None:
+    """Return the log as at most `most_points` means over blocks of lines, each at its block's last step."""
+    if not lines:
         return None
-    log = log.sort_values("step", kind="stable")
-    names = [name for name in log.select_dtypes("number").columns if name != "step"]
-    count = min(len(log), MAX_CURVE_POINTS)
-    edges = [round(index * len(log) / count) for index in range(count + 1)]
-    blocks = [log.iloc[begin:end] for begin, end in pairwise(edges)]
+    lines = sorted(lines, key=lambda line: int(line["step"]))
+    names = dict.fromkeys(name for line in lines for name, value in line.items() if _is_number(value))
+    names.pop("step", None)
+    count = min(len(lines), most_points)
+    edges = [round(index * len(lines) / count) for index in range(count + 1)]
+    blocks = [lines[begin:end] for begin, end in pairwise(edges)]
     return Curve(
         run_id=run_id,
-        steps=tuple(int(block["step"].iloc[-1]) for block in blocks),
-        values={str(name): tuple(_short(block[name].mean()) for block in blocks) for name in names},
+        steps=tuple(int(block[-1]["step"]) for block in blocks),
+        values={name: tuple(_mean([line.get(name) for line in block]) for block in blocks) for name in names},
     )
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _mean(values: Sequence[Any]) -> float | None:
+    """Return the mean of what is known, with the digits that a plot can show."""
+    known = [value for value in values if _is_number(value) and not math.isnan(value)]
+    return _short(sum(known) / len(known)) if known else None
+
+
 def _short(number: float) -> float | None:
-    """Return a number with the digits that a plot can show."""
+    """Return a number with six digits; None if it is not finite."""
     return float(f"{number:.6g}") if math.isfinite(number) else None
 
 
@@ -231,6 +250,6 @@ def layout(data: Frozen) -> str:
             items = ",\n".join(f"  {json.dumps(item, ensure_ascii=False)}" for item in value)
             parts.append(f' "{key}": [\n{items}\n ]' if value else f' "{key}": []')
         else:
-            indented = json.dumps(value, indent=1, ensure_ascii=False).replace("\n", "\n ")
-            parts.append(f' "{key}": {indented}')
+            text = indented(value).replace("\n", "\n ")
+            parts.append(f' "{key}": {text}')
     return "{\n" + ",\n".join(parts) + "\n}\n"

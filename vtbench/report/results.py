@@ -72,12 +72,19 @@ class Results:
         self._image_pairs: dict[tuple[str, Point], list[ImagePair]] = {}
         for pair in data.image_pairs:
             self._image_pairs.setdefault((pair.metric, Point(pair.resolution, pair.num_tokens)), []).append(pair)
+        self._of_metric: dict[str, dict[Point, list[ReportValue]]] = {}
+        for (_, metric, point), value in self._values.items():
+            self._of_metric.setdefault(metric, {}).setdefault(point, []).append(value)
+        self._num_samples: dict[str, list[int]] = {}
+        self._references = {
+            _coordinates(row): row for row in reversed(self.rows) if row.arm == self.plan.study.reference_arm
+        }
         self._check_protocols()
 
     @cached_property
     def metrics(self) -> set[str]:
         """Names of all metrics that have a value, and those that the plan asks for."""
-        found = {metric for _, metric, _ in self._values} | set(self.plan.metrics)
+        found = {*self._of_metric, *self.plan.metrics}
         return found | {PSNR_GAIN} if {PSNR, PSNR_MEAN_IMAGE} <= found else found
 
     @property
@@ -88,8 +95,7 @@ class Results:
 
     def reference_of(self, row: Row) -> Row | None:
         """Return the reference arm's row at the same axis values."""
-        wanted = (self.plan.study.reference_arm, row.coordinates)
-        return next((other for other in self.rows if (other.arm, other.coordinates) == wanted), None)
+        return self._references.get(_coordinates(row))
 
     @cached_property
     def main_metric(self) -> str:
@@ -105,7 +111,7 @@ class Results:
     def points_of(self, metric: str) -> list[Point]:
         """Return the points at which a metric is shown: all of the plan's, or the run as a whole."""
         source = PSNR if metric == PSNR_GAIN else metric
-        return [RUN] if any(name == source and point == RUN for _, name, point in self._values) else self.points
+        return [RUN] if RUN in self._of_metric.get(source, {}) else self.points
 
     def by_seed(self, row: Row, metric: str, point: Point) -> dict[int, float]:
         """Return seed -> value, scaled for display; seeds without a value are left out."""
@@ -130,13 +136,14 @@ class Results:
 
     def values_of(self, metric: str, point: Point | None = None) -> list[ReportValue]:
         """Return all values of a metric, at one point or at all."""
-        return [
-            value for (_, name, at), value in self._values.items() if name == metric and (point is None or at == point)
-        ]
+        known = self._of_metric.get(metric, {})
+        return [value for at, values in known.items() if point is None or at == point for value in values]
 
     def num_samples(self, metric: str) -> list[int]:
         """Return on how many images a metric was measured, sorted; more than one number if points differ."""
-        return sorted({value.num_samples for value in self.values_of(metric)})
+        if metric not in self._num_samples:
+            self._num_samples[metric] = sorted({value.num_samples for value in self.values_of(metric)})
+        return self._num_samples[metric]
 
     def _check_protocols(self) -> None:
         columns: dict[tuple[str, Point], dict[str, str]] = {}
@@ -147,6 +154,10 @@ class Results:
         for (metric, point), values in columns.items():
             place = f" at {point.label}" if point != RUN else ""
             require_same(f"{display(metric).title}{place}", values, self.data.protocols, mend)
+
+
+def _coordinates(row: Row) -> str:
+    return json.dumps(row.coordinates, sort_keys=True)
 
 
 def _rows(data: ReportData) -> list[Row]:

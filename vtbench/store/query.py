@@ -17,6 +17,7 @@ from vtbench.schema.record import MetricValue, RunRecord
 from vtbench.schema.run import SCHEMA_VERSION
 from vtbench.schema.study import Cell, StudyPlan, plan_id
 from vtbench.store.files import read_json, read_lines, write_atomic
+from vtbench.store.json_text import indented
 from vtbench.store.layout import Store
 
 if TYPE_CHECKING:
@@ -144,9 +145,14 @@ def load_log(store: Store, run_id: str) -> pandas.DataFrame:
     """
     import pandas
 
-    path = store.log_path(run_id)
-    rows = [parse_log_line(path, number, line) for number, line in enumerate(read_lines(path), start=1)]
+    rows = load_log_lines(store, run_id)
     return pandas.DataFrame(rows) if rows else pandas.DataFrame({"step": pandas.Series(dtype="int64")})
+
+
+def load_log_lines(store: Store, run_id: str) -> list[dict[str, Any]]:
+    """Return the lines of the training log; raises as `load_log`."""
+    path = store.log_path(run_id)
+    return [parse_log_line(path, number, line) for number, line in enumerate(read_lines(path), start=1)]
 
 
 def parse_log_line(path: Path, number: int, line: str) -> dict[str, Any]:
@@ -209,7 +215,7 @@ def rows(plan: StudyPlan, records: Mapping[str, RunRecord]) -> pandas.DataFrame:
 
 def dump(model: BaseModel) -> str:
     """Return indented JSON of a schema type; numbers that are not finite stay what they are."""
-    return json.dumps(model.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+    return indented(model.model_dump(mode="json")) + "\n"
 
 
 def _head(cell: Cell, axes: list[str], record: RunRecord | None) -> dict[str, Any]:
