@@ -86,6 +86,13 @@ def compare(results: Results, row: Row, other: Row, metric: str, point: Point) -
 
 def against_reference(results: Results, metric: str, point: Point) -> list[Comparison]:
     """Return each arm minus the reference arm at the same axis values, corrected for their number."""
+    known: dict[tuple[str, Point], list[Comparison]] = results.against_reference
+    if (metric, point) not in known:
+        known[metric, point] = _against_reference(results, metric, point)
+    return known[metric, point]
+
+
+def _against_reference(results: Results, metric: str, point: Point) -> list[Comparison]:
     pairs = [(row, results.reference_of(row)) for row in results.rows]
     found = [
         compare(results, row, reference, metric, point)

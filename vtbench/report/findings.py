@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vtbench.report.comparison import against_reference
@@ -9,6 +10,9 @@ from vtbench.report.comparison_tables import difference_text, p_equals, verdict
 from vtbench.report.metrics import PSNR_GAIN, display, number
 from vtbench.report.results import RUN, Point, Results
 from vtbench.report.tables import sample_warnings, spread_text
+
+MOST_LISTED, FIRST_LISTED = 40, 10
+"""A sentence names so many arms or cells at most; of more it names the first."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,11 @@ def _point(results: Results, metric: str, point: Point) -> str:
         ((found.mean * sign, row) for row in results.rows if (found := spreads[row.label]) is not None),
         key=lambda item: item[0],
     )
-    order = ", ".join(f"{row.label} {spread_text(spreads[row.label], len(row.runs))}" for _, row in ranked)
+    order = _listed([f"{row.label} {spread_text(spreads[row.label], len(row.runs))}" for _, row in ranked])
     parts = [f"{order}." if order else "No value."]
     missing = [label for label, found in spreads.items() if found is None]
     if missing:
-        parts.append(f"Missing: {', '.join(missing)}.")
+        parts.append(f"Missing: {_listed(missing)}.")
     if len(results.plan.seeds) > 1 and order:
         parts.append(_claims(results, metric, point))
     return " ".join(filter(None, parts))
@@ -67,9 +71,9 @@ def _claims(results: Results, metric: str, point: Point) -> str:
     ]
     not_shown = [each.row.label for each in found if not each.claimed]
     reference = results.reference_title
-    parts = [f"Different from {reference}: {'; '.join(shown)}."] if shown else []
+    parts = [f"Different from {reference}: {_listed(shown, '; ')}."] if shown else []
     if not_shown:
-        parts.append(f"No difference to {reference} shown for {', '.join(not_shown)}.")
+        parts.append(f"No difference to {reference} shown for {_listed(not_shown)}.")
     return " ".join(parts)
 
 
@@ -109,4 +113,11 @@ def _missing(results: Results) -> list[str]:
         for seed, run_id in row.runs.items()
         if results.run_info[run_id].status != "done"
     ]
-    return [f"Not done: {'; '.join(cells)}."] if cells else []
+    return [f"Not done: {_listed(cells, '; ')}."] if cells else []
+
+
+def _listed(texts: Sequence[str], separator: str = ", ") -> str:
+    """Return texts in a row, of many the first ones and how many more there are; the tables have them all."""
+    if len(texts) <= MOST_LISTED:
+        return separator.join(texts)
+    return f"{separator.join(texts[:FIRST_LISTED])} and {len(texts) - FIRST_LISTED:,} more"

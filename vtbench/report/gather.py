@@ -189,11 +189,13 @@ def _curve(run_id: str, lines: Sequence[Mapping[str, Any]], most_points: int) ->
     names.pop("step", None)
     count = min(len(lines), most_points)
     edges = [round(index * len(lines) / count) for index in range(count + 1)]
-    blocks = [lines[begin:end] for begin, end in pairwise(edges)]
+    columns = {name: [line.get(name) for line in lines] for name in names}
     return Curve(
         run_id=run_id,
-        steps=tuple(int(block[-1]["step"]) for block in blocks),
-        values={name: tuple(_mean([line.get(name) for line in block]) for block in blocks) for name in names},
+        steps=tuple(int(lines[end - 1]["step"]) for end in edges[1:]),
+        values={
+            name: tuple(_mean(column[begin:end]) for begin, end in pairwise(edges)) for name, column in columns.items()
+        },
     )
 
 
@@ -203,6 +205,8 @@ def _is_number(value: Any) -> bool:
 
 def _mean(values: Sequence[Any]) -> float | None:
     """Return the mean of what is known, with the digits that a plot can show."""
+    if len(values) == 1:
+        return _short(values[0]) if _is_number(values[0]) else None
     known = [value for value in values if _is_number(value) and not math.isnan(value)]
     return _short(sum(known) / len(known)) if known else None
 
@@ -243,9 +247,9 @@ def _replace_samples(folder: Path, files: Mapping[str, Path]) -> None:
 
 def layout(data: Frozen) -> str:
     """Return JSON with one line for each item of the long lists, so that a diff of two reports can be read."""
-    raw: dict[str, Any] = data.model_dump(mode="json")
     parts = []
-    for key, value in raw.items():
+    for key in type(data).model_fields:
+        value = data.model_dump(mode="json", include={key})[key]
         if isinstance(value, list):
             items = ",\n".join(f"  {json.dumps(item, ensure_ascii=False)}" for item in value)
             parts.append(f' "{key}": [\n{items}\n ]' if value else f' "{key}": []')

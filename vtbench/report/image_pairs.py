@@ -111,6 +111,8 @@ def _values(plan: StudyPlan, record: RunRecord | None) -> dict[_Key, MetricValue
 
 def _rows(store: Store, run_id: str, value: MetricValue) -> np.ndarray | None:
     """Return one number an image, if the value is their mean and they are on disk."""
+    if not store.measured_dir(run_id).is_dir():
+        return None
     point = point_name(str(value.params["resolution"]), value.params["num_tokens"])  # type: ignore[arg-type]
     kept = rows_of(store.measured_dir(run_id) / point, value)
     if kept is None or len(kept) != 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -41,6 +42,10 @@ RUN = Point(None, None)
 """The point of values that a run has only once (parameters, memory)."""
 
 
+MOST_DRAWN = 24
+"""Lines, markers or rows of pictures that a reader can tell apart."""
+
+
 @dataclass(frozen=True)
 class Row:
     """An arm at some axis values: `runs` are its run ids by seed, `arm_index` its place in the study."""
@@ -75,6 +80,8 @@ class Results:
         self._of_metric: dict[str, dict[Point, list[ReportValue]]] = {}
         for (_, metric, point), value in self._values.items():
             self._of_metric.setdefault(metric, {}).setdefault(point, []).append(value)
+        self.against_reference: dict[tuple[str, Point], list[Any]] = {}
+        """Comparisons that have been made, by metric and point; `vtbench.report.comparison` keeps them here."""
         self._num_samples: dict[str, list[int]] = {}
         self._references = {
             _coordinates(row): row for row in reversed(self.rows) if row.arm == self.plan.study.reference_arm
@@ -107,6 +114,25 @@ class Results:
     def training_sizes(self) -> set[str]:
         """Input resolutions that any of the runs was trained at."""
         return {size for spec in self.plan.runs.values() for size in spec.config.mixing.inputs}
+
+    @cached_property
+    def drawn_rows(self) -> list[Row]:
+        """The rows that plots show: all, or of more than `MOST_DRAWN` the best one of each arm.
+
+        The best has the best mean over the points of the main metric; without a value it is the arm's first.
+        """
+        if len(self.rows) <= MOST_DRAWN:
+            return self.rows
+        metric = self.main_metric
+        sign = -1.0 if display(metric).lower_is_better is False else 1.0
+        best: dict[str, tuple[float, Row]] = {}
+        for row in self.rows:
+            found = [self.spread(row, metric, point) for point in self.points_of(metric)]
+            means = [one.mean for one in found if one is not None]
+            rank = sign * sum(means) / len(means) if means else math.inf
+            if row.arm not in best or rank < best[row.arm][0]:
+                best[row.arm] = rank, row
+        return [row for _, row in best.values()][:MOST_DRAWN]
 
     def points_of(self, metric: str) -> list[Point]:
         """Return the points at which a metric is shown: all of the plan's, or the run as a whole."""

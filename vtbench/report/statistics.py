@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,5 +20,10 @@ def spread(values: Sequence[float]) -> Spread | None:
     """Return mean and spread of one value a seed, or None if there is none."""
     if not values:
         return None
-    sd = statistics.stdev(values) if len(values) > 1 else None
-    return Spread(statistics.fmean(values), sd, len(values))
+    mean = math.fsum(values) / len(values)
+    if len(values) == 1:
+        return Spread(mean, None, 1)
+    if min(values) == max(values):
+        return Spread(values[0], 0.0, len(values))  # not what rounding the mean leaves
+    sd = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+    return Spread(mean, sd, len(values))

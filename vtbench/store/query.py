@@ -89,9 +89,12 @@ def load_record(store: Store, run_id: str) -> RunRecord | None:
 
 def load_records(store: Store, plan: StudyPlan) -> dict[str, RunRecord]:
     """Return the records of a plan's runs by run id; runs without a record are left out."""
-    begun = begun_runs(store)
-    found = {run_id: load_record(store, run_id) for run_id in plan.runs if run_id in begun}
-    return {run_id: record for run_id, record in found.items() if record is not None}
+    begun, found = begun_runs(store), {}
+    for run_id, spec in plan.runs.items():
+        if run_id in begun and (record := load_record(store, run_id)) is not None:
+            # one spec in memory for both: it is the larger part of a record
+            found[run_id] = record.model_copy(update={"spec": spec}) if record.spec == spec else record
+    return found
 
 
 def load_plan(store: Store, plan_id: str) -> StudyPlan:

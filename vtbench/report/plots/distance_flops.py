@@ -16,6 +16,7 @@ from vtbench.report.plots.style import (
     legend_below,
     marker,
     new_figure,
+    rows_text,
     samples_text,
 )
 from vtbench.report.results import Point, Results
@@ -43,13 +44,13 @@ def distance_flops(data: PlotData) -> Drawing | None:
     for axes in panels[len(points) :]:
         axes.set_visible(False)
     figure.supylabel(display(metric).label, fontsize=9)
-    legend_below(figure, panels[0], 2 if len(results.rows) <= 4 else 3)
+    legend_below(figure, panels[0], 2 if len(results.drawn_rows) <= 4 else 3)
     caption = (
         f"{display(metric).label} against the cost of encoding, quantising and decoding one image"
         f" (2 × multiply-accumulate, attention included), {samples_text(results, metric)}."
         f" {direction_text(metric)} Markers are means over seeds, bars their range."
     )
-    return Drawing(figure, "Distance against cost", caption)
+    return Drawing(figure, "Distance against cost", caption + rows_text(results))
 
 
 def _panel(axes: Axes, results: Results, metric: str, point: Point) -> None:
@@ -57,7 +58,7 @@ def _panel(axes: Axes, results: Results, metric: str, point: Point) -> None:
     axes.set_title(f"{point.label} ({'trained at' if trained else 'not trained at'})")
     axes.set_xlabel(f"{display(GFLOPS).label} an image")
     highest = 0.0
-    for row in results.rows:
+    for row in results.drawn_rows:
         distances = list(results.by_seed(row, metric, point).values())
         cost = results.spread(row, GFLOPS, point)
         middle = spread(distances)

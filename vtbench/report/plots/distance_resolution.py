@@ -16,6 +16,7 @@ from vtbench.report.plots.style import (
     log_if_positive,
     marker,
     new_figure,
+    rows_text,
     samples_text,
 )
 from vtbench.report.results import Point, Results, Row
@@ -41,18 +42,18 @@ def distance_resolution(data: PlotData) -> Drawing | None:
             axes.set_title(f"L = {length}" if length is not None else "full length")
     panels[0].set_ylabel(display(metric).label)
     log_if_positive(panels[0], [value.value for value in results.values_of(metric)])
-    legend_below(figure, panels[0], 2 if len(results.rows) <= 4 else 3)
+    legend_below(figure, panels[0], 2 if len(results.drawn_rows) <= 4 else 3)
     caption = (
         f"{display(metric).label} against the resolution of evaluation, {samples_text(results, metric)}."
         f" {direction_text(metric)} Lines are means over seeds, bands their range; shaded: sizes trained at."
     )
-    return Drawing(figure, "Distance against resolution", caption)
+    return Drawing(figure, "Distance against resolution", caption + rows_text(results))
 
 
 def _panel(axes: Axes, results: Results, metric: str, points: list[Point]) -> None:
     trained = [Point(size, None).side for size in results.training_sizes]
     axes.axvspan(min(trained) / MARGIN, max(trained) * MARGIN, color="#000000", alpha=0.07, lw=0, label="trained at")
-    for row in results.rows:
+    for row in results.drawn_rows:
         _line(axes, results, metric, points, row)
     axes.set_xscale("log")
     sides = {point.side: point.label.partition(",")[0] for point in points}

@@ -16,7 +16,7 @@ from PIL import Image
 
 from vtbench.errors import StoreError
 from vtbench.report.gather import ORIGINAL, Strip
-from vtbench.report.plots.style import Drawing, PlotData, new_figure
+from vtbench.report.plots.style import Drawing, PlotData, new_figure, rows_text
 from vtbench.report.results import Point, Results, Row
 from vtbench.report.tables import MISSING, credit
 from vtbench.schema.base import parse_resolution
@@ -71,10 +71,11 @@ def picture_grid(data: PlotData) -> Drawing | None:
 
 
 def _caption(results: Results) -> str:
-    seeds = sorted({next(iter(row.runs)) for row in results.rows})
+    seeds = sorted({next(iter(row.runs)) for row in results.drawn_rows})
     owed = credit(results)
     text = (
         f"The same validation images in every row; reconstructions of seed {', '.join(map(str, seeds))}. Not selected."
+        f"{rows_text(results)}"
     )
     return f"{text} Pictures: {owed}." if owed else text
 
@@ -87,7 +88,7 @@ def _block(data: PlotData, point: Point) -> _Block | None:
         return None
     originals = next((strip for strip in strips if strip.kind == ORIGINAL), None)
     rows = [("Original", _pixels(data, originals))]
-    rows += [(row.label, _pixels(data, _of(row, strips))) for row in results.rows]
+    rows += [(row.label, _pixels(data, _of(row, strips))) for row in results.drawn_rows]
     height, width = parse_resolution(point.resolution)
     trained = "trained at" if point.resolution in results.training_sizes else "not trained at"
     return _Block(f"{point.label} ({trained})", rows, round(height * _scale(height, width)))

@@ -111,6 +111,15 @@ def marker(row: OfArm) -> str:
     return _MARKERS[row.arm_index % len(_MARKERS)]
 
 
+def rows_text(results: Results) -> str:
+    """Return the sentence that a caption needs where a plot leaves rows out, with a space before it; or nothing."""
+    shown = len(results.drawn_rows)
+    if shown == len(results.rows):
+        return ""
+    metric = display(results.main_metric).title
+    return f" {shown} of {len(results.rows):,} rows: of each arm the one with the best mean {metric}."
+
+
 def line(results: Results, row: Row) -> str:
     """Return the line style that tells an arm's axis values apart."""
     same_arm = [other for other in results.rows if other.arm == row.arm]

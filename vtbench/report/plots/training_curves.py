@@ -16,6 +16,7 @@ from vtbench.report.plots.style import (
     line,
     log_if_positive,
     new_figure,
+    rows_text,
 )
 from vtbench.report.results import Results, Row
 
@@ -33,17 +34,17 @@ def training_curves(data: PlotData) -> Drawing | None:
     figure = new_figure(WIDTH_INCHES, 3.8)
     panels = figure.subplots(1, len(names), squeeze=False)[0]
     for axes, name in zip(panels, names, strict=True):
-        shown = [value for row in results.rows for value in _line(axes, results, row, curves, name)]
+        shown = [value for row in results.drawn_rows for value in _line(axes, results, row, curves, name)]
         log_if_positive(axes, shown)
         axes.set_xlabel("training step")
         axes.set_ylabel(SHOWN[name])
-    legend_below(figure, panels[0], 2 if len(results.rows) <= 4 else 3)
+    legend_below(figure, panels[0], 2 if len(results.drawn_rows) <= 4 else 3)
     caption = (
         "Training by step, means over blocks of log lines; lines are means over seeds, bands their range"
         f" ({len(results.plan.seeds)} {'seed' if len(results.plan.seeds) == 1 else 'seeds'}). Each step sees one batch"
         " of training images, so these are no measurements of quality."
     )
-    return Drawing(figure, "Training curves", caption)
+    return Drawing(figure, "Training curves", caption + rows_text(results))
 
 
 def _line(axes: Axes, results: Results, row: Row, curves: dict[str, Curve], name: str) -> list[float]:
