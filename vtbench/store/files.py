@@ -19,9 +19,16 @@ from vtbench.errors import DiskFullError, StoreError
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM}
 _GONE = {
-    getattr(errno, name)
-    for name in "ENOENT ENOTDIR ESTALE EIO ENOTCONN ENODEV ENXIO EHOSTDOWN EHOSTUNREACH ETIMEDOUT ESHUTDOWN".split()
-    if hasattr(errno, name)
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.ESTALE,
+    errno.EIO,
+    errno.ENOTCONN,
+    errno.ENODEV,
+    errno.ENXIO,
+    errno.EHOSTDOWN,
+    errno.EHOSTUNREACH,
+    errno.ETIMEDOUT,
 }
 
 
@@ -34,7 +41,7 @@ def disk_error(path: Path, error: OSError) -> StoreError:
         )
     if error.errno == errno.EROFS:
         return StoreError(
-            f"{path} cannot be written: the disk is read-only. {kept} mount it for writing and run again."
+            f"{path} cannot be written: the disk is read-only. {kept} mount it for writing, then run again."
         )
     if error.errno in _FORBIDDEN:
         return StoreError(

@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from types import TracebackType
-from typing import Any
 
 from vtbench.errors import StoreError
-from vtbench.schema.record import MetricValue, Provenance, RunRecord, StageRecord
+from vtbench.schema.record import Provenance, RunRecord
 from vtbench.schema.run import RunSpec
 from vtbench.store.files import append_line, read_lines, sync_file, write_atomic
 from vtbench.store.layout import Store
 from vtbench.store.lock import RunLock
+from vtbench.store.open_record import OpenRecord
 from vtbench.store.query import Progress, dump, load_record, parse_log_line
 
 
-class RunWriter:
+class RunWriter(OpenRecord):
     """Holds a run's lock while the block lasts, and writes the run's files so that `kill -9` never breaks them.
 
     A new record starts as `running`. An existing one is loaded as it is, and its status is the caller's to set; it
@@ -36,11 +35,11 @@ class RunWriter:
     """
 
     def __init__(self, store: Store, spec: RunSpec, provenance: Provenance) -> None:
+        super().__init__()
         self._store = store
         self._spec = spec
         self._provenance = provenance
         self._lock = RunLock(store.lock_path(spec.run_id))
-        self._record: RunRecord | None = None
 
     def __enter__(self) -> RunWriter:
         self._lock.acquire()
@@ -62,6 +61,10 @@ class RunWriter:
             with suppress(StoreError) if kind is not None else nullcontext():
                 self._lock.release()
 
+    def release(self) -> None:
+        """Give the run back before the block ends: for a process that is about to end without leaving it."""
+        self._lock.release()
+
     def _open(self) -> None:
         """Load or create the record, and write the spec."""
         run_id = self._spec.run_id
@@ -78,37 +81,6 @@ class RunWriter:
         self._record = found
         if not any(stage.status == "done" for stage in found.stages):
             self.update(provenance=self._provenance)
-
-    @property
-    def record(self) -> RunRecord:
-        """The record as it stands on disk.
-
-        Raises:
-            RuntimeError: the writer has not been entered.
-        """
-        if self._record is None:
-            raise RuntimeError("a RunWriter is used in a `with` block")
-        return self._record
-
-    def update(self, **fields: Any) -> None:
-        """Replace fields of the record, on disk at once."""
-        self._write(RunRecord.model_validate({**dict(self.record), **fields}))
-
-    def set_stage(self, stage: StageRecord) -> None:
-        """Put `stage` in the place of the stage of that name, or at the end."""
-        stages = {old.name: old for old in self.record.stages} | {stage.name: stage}
-        self.update(stages=tuple(stages.values()))
-
-    def add_metrics(self, values: list[MetricValue], protocols: Mapping[str, Mapping[str, Any]] | None = None) -> None:
-        """Add measurements; one with a key that is there already replaces the old one.
-
-        Args:
-            values: the measurements.
-            protocols: fields of their protocols, by fingerprint.
-        """
-        merged = {old.key: old for old in self.record.metrics} | {value.key: value for value in values}
-        known = {**self.record.protocols, **{name: dict(fields) for name, fields in (protocols or {}).items()}}
-        self.update(metrics=tuple(merged.values()), protocols=known)
 
     def log(self, step: int, values: dict[str, float]) -> None:
         """Append one line to the training log."""

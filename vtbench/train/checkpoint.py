@@ -15,7 +15,7 @@ import pickle
 import random
 import re
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 import torch
@@ -95,7 +95,7 @@ def save(folder: Path, step: int, state: dict[str, Any]) -> Path:
     with replacing(path, parents=False) as file:
         hashed = _Hashed(file)
         try:
-            torch.save({"step": step, **state}, hashed)
+            torch.save({"step": step, **state}, cast(IO[bytes], hashed))
         except RuntimeError as error:
             # torch's writer answers a failed write with an error of its own
             if isinstance(error.__context__, OSError):
