@@ -179,3 +179,38 @@ def test_evaluation_quantises_during_the_first_steps_too():
 def test_codebooks_that_cannot_share_the_channels_are_refused():
     with pytest.raises(ValueError, match="5 codebooks cannot share 12 channels"):
         MultiCodebookQuantizer(12, 5, 8)
+
+
+def _same_codebooks(parts):
+    """Return a quantizer after four steps, each of a batch that comes in so many parts."""
+    quantizer = _quantizer(init="data", revive_after=1)
+    torch.manual_seed(7)
+    for step in range(4):
+        latents = _latents(seed=step, batch=4).chunk(parts)
+        if parts > 1 and quantizer.wants_preview():
+            quantizer.begin_preview()
+            for part in latents:
+                assert torch.equal(quantizer(part).z_q, part)
+            quantizer.end_preview()
+        for part in latents:
+            quantizer(part)
+        quantizer.end_step()
+    return quantizer.state_dict()
+
+
+def test_how_a_batch_is_cut_does_not_show():
+    whole, parts = _same_codebooks(1), _same_codebooks(4)
+    assert whole.keys() == parts.keys() == {"codebooks", "initialised", "idle_steps"}
+    torch.testing.assert_close(parts["codebooks"], whole["codebooks"])
+    assert torch.equal(parts["idle_steps"], whole["idle_steps"])
+
+
+def test_a_preview_is_wanted_once_and_after_the_unquantised_steps():
+    assert not _quantizer().wants_preview()
+    quantizer = _quantizer(init="data", warmup_steps=1)
+    assert not quantizer.wants_preview()
+    quantizer(_latents())
+    quantizer.end_step()
+    assert quantizer.wants_preview()
+    quantizer(_latents())
+    assert not quantizer.wants_preview()
