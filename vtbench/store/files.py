@@ -44,9 +44,7 @@ def disk_error(path: Path, error: OSError) -> StoreError:
             f"{path} cannot be written: the disk is read-only. {kept} mount it for writing, then run again."
         )
     if error.errno in _FORBIDDEN:
-        return StoreError(
-            f"{path} cannot be opened: {error.strerror}. Change its permissions or choose another --root."
-        )
+        return StoreError(f"{path} cannot be opened: {error.strerror}. Change the permissions, or set VTBENCH_ROOT.")
     if error.errno in _GONE:
         return StoreError(
             f"{path} cannot be reached ({error.strerror}): its folder is gone or its disk does not answer."
