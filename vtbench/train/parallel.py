@@ -25,8 +25,9 @@ from vtbench.models.nn.step_state import step_states
 from vtbench.train.divided import local
 
 _NAMES = signature(DistributedDataParallel).parameters
-_SYNC_STATE = "forward_sync_buffers" if "forward_sync_buffers" in _NAMES else "broadcast_buffers"
-"""torch 2.15 renamed the option."""
+_KEEP_STATE: dict[str, Any] = {
+    "forward_sync_buffers" if "forward_sync_buffers" in _NAMES else "broadcast_buffers": False  # renamed in torch 2.15
+}
 
 
 def divide(model: nn.Module, device: torch.device) -> set[nn.Parameter]:
@@ -82,7 +83,7 @@ class Exchange:
         self._copies: DistributedDataParallel | None = None
         if collectives.together() and not isinstance(model, FSDPModule):
             # A codebook that is not used yet gives no gradient. State needs no broadcast: all processes agree on it.
-            self._copies = DistributedDataParallel(model, find_unused_parameters=True, **{_SYNC_STATE: False})
+            self._copies = DistributedDataParallel(model, find_unused_parameters=True, **_KEEP_STATE)
         runs: Callable[..., Any] = self._copies or model
         self.forward: Callable[..., Any] = torch.compile(runs) if compiled else runs
 
