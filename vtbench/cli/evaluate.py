@@ -15,7 +15,7 @@ from vtbench.cli.arguments import RootOption, open_store
 from vtbench.cli.output import say, show_table
 from vtbench.errors import StudyError
 from vtbench.evaluate import METRICS
-from vtbench.report.metrics import number
+from vtbench.report.metrics import ENOUGH_FOR_DISTANCES, display, number
 from vtbench.schema.base import parse_resolution
 from vtbench.schema.preset import CANONICAL, find_preset
 
@@ -189,8 +189,15 @@ def _print_table(folders: FolderPair, values: Sequence[FolderValue], left_out: M
 
 
 def _warnings(folders: FolderPair, values: Sequence[FolderValue]) -> list[str]:
-    few = [value.metric for value in values if len(folders.images) < value.metric.min_samples]
-    return [
-        f"{metric.title} of {len(folders.images):,} images means little: it needs {metric.min_samples:,}."
-        for metric in few
+    n = len(folders.images)
+    found = [
+        f"{metric.title} of {n:,} images means little: it needs {metric.min_samples:,}."
+        for metric in (value.metric for value in values)
+        if n < metric.min_samples
+    ]
+    return found + [
+        f"{metric.title} of {n:,} images, fewer than {ENOUGH_FOR_DISTANCES:,}, is still above its limit, by an amount"
+        " that depends on the model."
+        for metric in (value.metric for value in values)
+        if display(metric.name).is_distance and metric.min_samples <= n < ENOUGH_FOR_DISTANCES
     ]

@@ -55,6 +55,7 @@ def run_protocol_study(path: Path, store: Store, report_dir: Path | None) -> Non
             value=one.value,
             num_samples=one.protocol.num_samples,
             protocol=one.protocol.fingerprint(),
+            interval=one.interval,
         )
         for one in outcome.values
     )

@@ -8,7 +8,7 @@ stopped goes on.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,9 @@ from vtbench.data.dataset import Size
 from vtbench.data.image_folder_flat import FlatFolder, pair
 from vtbench.errors import DataError, VtbenchError
 from vtbench.evaluate import METRICS
-from vtbench.evaluate.metric import Batch, Measured, Metric, Result
-from vtbench.evaluate.metrics.per_image import PerImageMetric
+from vtbench.evaluate.metric import Batch, Metric, Result
 from vtbench.evaluate.one_pass import Source, measure
 from vtbench.evaluate.protocol import ImagePath, plain_bilinear
-from vtbench.evaluate.statistics import t_interval
 from vtbench.features import FEATURES
 from vtbench.features.network import FEATURE_BATCH
 from vtbench.schema.base import content_hash
@@ -176,7 +174,7 @@ def measure_folders(
         taken = measure(group, source, keep, cache_dir, device=device, rank=0, world=1, on_progress=tell)
         for metric in group:
             try:
-                results[metric.name] = _with_interval(metric, metric.compute(taken.measured), taken.measured)
+                results[metric.name] = metric.compute(taken.measured)
             except DataError as error:
                 left_out[metric.name] = str(error)
     kinds = {name: METRICS.load(name) for name in results}
@@ -237,14 +235,6 @@ def _groups(metrics: Sequence[Metric], folders: FolderPair) -> list[tuple[Folder
         key = content_hash([source.about["path"], source.about["network_side"]])
         groups.setdefault(key, (source, []))[1].append(metric)
     return list(groups.values())
-
-
-def _with_interval(metric: Metric, result: Result, measured: Measured) -> Result:
-    """Return a result with the t-interval of a mean over images, if it is one and the metric gives none itself."""
-    if result.interval is not None or not isinstance(metric, PerImageMetric) or measured.n < 2:
-        return result
-    found = t_interval(measured.rows(metric.quantities()[0]).tolist())
-    return replace(result, interval=(found.low, found.high))
 
 
 def _network(metric: Metric) -> str | None:

@@ -118,6 +118,7 @@ class Measured:
             the rows' content.
         codebook_sizes: number of entries of each codebook, where produced images have codes.
         size: height and width of the images in pixels.
+        paired: whether the i-th produced image answers the i-th reference image.
 
     Attributes:
         n: number of produced images.
@@ -131,8 +132,9 @@ class Measured:
         *,
         codebook_sizes: tuple[int, ...] | None = None,
         size: tuple[int, int] | None = None,
+        paired: bool = True,
     ) -> None:
-        self._rows = rows
+        self._rows, self.paired = rows, paired
         self._kept = kept_statistics or {}
         self._statistics: dict[str, Statistics] = {}
         self._roots: dict[str, np.ndarray] = {}
@@ -193,13 +195,16 @@ class Result:
 
     Attributes:
         value: the number.
-        interval: ends of its 95 % confidence interval, where the metric has one.
+        interval: ends of its 95 % confidence interval over images, where the metric has one.
         params: what else came out, for example the slope of a fit.
+        without_blocks: the value without each of the images' `statistics.blocks`, from which follows the interval of a
+            difference between two models; empty where the value is a mean over images, or has no such values.
     """
 
     value: float
     interval: tuple[float, float] | None = None
     params: dict[str, Any] = field(default_factory=dict)
+    without_blocks: tuple[float, ...] = ()
 
 
 class Metric(ABC):

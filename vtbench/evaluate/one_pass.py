@@ -201,6 +201,7 @@ class _Pass:
             statistics,
             codebook_sizes=self._codebook_sizes,
             size=self._source.size,
+            paired=self._source.paired,
         )
         return Taken(measured, self.kept.folder, files)
 

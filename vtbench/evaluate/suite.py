@@ -22,7 +22,7 @@ from vtbench.errors import DataError
 from vtbench.evaluate import METRICS
 from vtbench.evaluate.kept_rows import point_name, write_index
 from vtbench.evaluate.mean_image import MeanImagePsnr
-from vtbench.evaluate.metric import Metric
+from vtbench.evaluate.metric import Metric, Result
 from vtbench.evaluate.one_pass import measure
 from vtbench.evaluate.protocol import dataset_protocol
 from vtbench.evaluate.reconstructions import Codec, Reconstruct, Reconstructions, checked_uint8
@@ -66,15 +66,14 @@ class Measurement:
     make: Callable[[Point], Metric]
     protocol: Protocol
 
-    def value(
-        self, point: Point, checkpoint: str, value: float, interval: tuple[float, float] | None = None
-    ) -> MetricValue:
-        """Return the number as it is stored."""
+    def value(self, point: Point, checkpoint: str, result: Result) -> MetricValue:
+        """Return a result as it is stored."""
         return MetricValue(
             name=self.metric.name,
             metric_version=self.metric.version,
-            value=value,
-            interval=interval,
+            value=result.value,
+            interval=result.interval,
+            without_blocks=result.without_blocks,
             num_samples=self.protocol.num_samples,
             params=point.params,
             protocol=self.protocol.fingerprint(),
@@ -185,7 +184,7 @@ def evaluate_reconstruction(
     """
     indices = validation_indices(dataset, config.num_samples)
     todo = measurements(metrics, dataset, train_dataset, config, cache_dir, precision)
-    missing = [[m for m in todo if m.value(point, checkpoint, 0.0).key not in known] for point in points]
+    missing = [[m for m in todo if m.value(point, checkpoint, Result(0.0)).key not in known] for point in points]
     total = len(indices) * sum(map(bool, missing))
     images = dataset_protocol(dataset, len(indices), config.batch_size, precision)
     done = 0
@@ -230,7 +229,7 @@ def _measure_point(
     values = []
     for each, metric in zip(wanted, running, strict=True):
         result = metric.compute(taken.measured)
-        value = each.value(point, checkpoint, result.value, result.interval)
+        value = each.value(point, checkpoint, result)
         files = {quantity.key: taken.files[quantity.key] for quantity in metric.quantities()}
         write_index(taken.folder, value, files, result.params)
         values.append(value)

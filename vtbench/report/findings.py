@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vtbench.report.comparison import against_reference
+from vtbench.report.comparison_tables import difference_text, p_equals, verdict
 from vtbench.report.metrics import PSNR_GAIN, display, number
-from vtbench.report.results import RUN, Point, Results, Row
-from vtbench.report.statistics import paired_difference
-from vtbench.report.tables import difference_text, sample_warnings, spread_text
+from vtbench.report.results import RUN, Point, Results
+from vtbench.report.tables import sample_warnings, spread_text
 
 
 @dataclass(frozen=True)
@@ -58,36 +59,26 @@ def _point(results: Results, metric: str, point: Point) -> str:
 
 
 def _claims(results: Results, metric: str, point: Point) -> str:
-    lower_is_better = display(metric).lower_is_better
-    claimed, open_ = [], []
-    for row, other in _compared(results):
-        found = paired_difference(results.by_seed(row, metric, point), results.by_seed(other, metric, point))
-        if found is None:
-            continue
-        if not found.claimed:
-            open_.append(row.label)
-            continue
-        verdict = "" if lower_is_better is None else ", better" if (found.mean < 0) == lower_is_better else ", worse"
-        claimed.append(f"{row.label} {difference_text(found).replace('*', '')}{verdict}")
+    found = against_reference(results, metric, point)
+    shown = [
+        f"{each.row.label} {difference_text(each).replace('*', '')}, {p_equals(each.p_adjusted)}, {verdict(each)}"
+        for each in found
+        if each.claimed
+    ]
+    not_shown = [each.row.label for each in found if not each.claimed]
     reference = results.reference_title
-    parts = [f"Against {reference}, the interval excludes 0 for {'; '.join(claimed)}."] if claimed else []
-    if open_:
-        parts.append(f"No difference to {reference} can be claimed for {', '.join(open_)}.")
+    parts = [f"Different from {reference}: {'; '.join(shown)}."] if shown else []
+    if not_shown:
+        parts.append(f"No difference to {reference} shown for {', '.join(not_shown)}.")
     return " ".join(parts)
-
-
-def _compared(results: Results) -> list[tuple[Row, Row]]:
-    """Return each row with the reference arm's row at the same axis values."""
-    pairs = [(row, results.reference_of(row)) for row in results.rows]
-    return [(row, reference) for row, reference in pairs if reference is not None and reference is not row]
 
 
 def _statement_rule(results: Results) -> str:
     if len(results.plan.seeds) == 1:
-        return "One seed: no statement about differences."
+        return "One seed: no statement about differences between the arms."
     return (
-        "A difference is claimed only where the 95 % t-interval of the difference to the reference arm, paired by seed,"
-        " excludes 0; intervals are not corrected for the number of comparisons."
+        "A difference to the reference arm counts as shown where p < 0.05 after Holm's correction over the arms; it is"
+        " tested over seeds and images together, paired by both. Intervals are 95 %, not corrected."
     )
 
 

@@ -18,6 +18,7 @@ import pandas
 from pydantic import Field
 
 from vtbench.errors import StoreError
+from vtbench.report.image_pairs import ImagePair, image_pairs
 from vtbench.schema.base import Frozen
 from vtbench.schema.record import Provenance, RunError, RunRecord
 from vtbench.schema.study import Cell, StudyPlan
@@ -42,6 +43,8 @@ class ReportValue(Frozen):
     value: float
     num_samples: int
     protocol: str
+    interval: tuple[float, float] | None = None
+    without_blocks: tuple[float, ...] = ()
 
 
 class ReportRun(Frozen):
@@ -83,6 +86,7 @@ class ReportData(Frozen):
     strips: tuple[Strip, ...]
     protocols: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Fields of the values' protocols by fingerprint, as far as the records hold them."""
+    image_pairs: tuple[ImagePair, ...] = ()
 
 
 def gather(store: Store, plan_id: str, out_dir: Path) -> ReportData:
@@ -104,6 +108,7 @@ def gather(store: Store, plan_id: str, out_dir: Path) -> ReportData:
         ),
         strips=strips,
         protocols=_protocols({value.protocol for value in values}, records),
+        image_pairs=image_pairs(store, plan, records),
     )
     _replace_samples(out_dir / SAMPLES_FOLDER, files)
     write_atomic(out_dir / DATA_FILE, layout(data))
@@ -154,6 +159,8 @@ def _values(plan: StudyPlan, records: Mapping[str, RunRecord]) -> tuple[ReportVa
             value=float(row["value"]),
             num_samples=int(row["num_samples"]),
             protocol=row["protocol"],
+            interval=None if pandas.isna(row["low"]) else (float(row["low"]), float(row["high"])),
+            without_blocks=row["without_blocks"],
         )
         for row in table.to_dict("records")
         if math.isfinite(row["value"])

@@ -96,6 +96,12 @@ ORDER = tuple(_DISPLAYS)
 
 COST = ("images_per_second_encode", "images_per_second_decode", "peak_memory_bytes")
 
+ENOUGH_FOR_DISTANCES = 10_000
+"""Images below which a distance between sets is reported with a warning."""
+
+NOT_COMPARED = frozenset({*COST, GFLOPS, NUM_PARAMETERS, PSNR_MEAN_IMAGE})
+"""Counted, taken with a clock, or the same for all arms: no test of seeds and images says what they differ in."""
+
 
 def display(metric: str) -> MetricDisplay:
     """Return how to show a metric; an unknown one is shown under its id, without unit or direction."""

@@ -28,6 +28,7 @@ class MeasuredCell(Frozen):
     value: float
     num_samples: int
     protocol: str
+    interval: tuple[float, float] | None = None
 
 
 class ProtocolReportData(Frozen):

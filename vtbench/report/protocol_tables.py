@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import combinations, pairwise, permutations
 
 from vtbench.report.metrics import decimals, display, number
-from vtbench.report.protocol_data import Disagreement
-from vtbench.report.tables import NONE, Column, Table, signed
+from vtbench.report.protocol_data import Disagreement, MeasuredCell
+from vtbench.report.tables import NO_BREAK, NONE, Column, Table, signed
 from vtbench.schema.protocol_study import ProtocolArm
 
 
@@ -22,23 +22,23 @@ def _values(found: Disagreement, metric: str, arms: Sequence[ProtocolArm], title
     columns = (Column("Reconstructions", numeric=False), *(Column(arm.title) for arm in arms))
     rows = []
     for each in found.study.degradations:
-        cells = [found.value(arm.name, each.name, metric) for arm in arms]
-        rows.append((each.title, *(NONE if value is None else number(value) for value in cells)))
+        cells = [found.cell(arm.name, each.name, metric) for arm in arms]
+        rows.append((each.title, *map(_cell_text, cells)))
     rows.append(("Protocol", *(found.fingerprint(arm, metric) or NONE for arm in arms)))
     notes = []
     if any(found.fingerprint(arm, metric) is None for arm in arms):
         notes.append(f"{NONE}: the references are other images, so that nothing can be paired.")
-    if (few := _too_few(found, metric)) is not None:
-        notes.append(few)
+    notes.append(_count(found, metric))
     return Table(title, columns, tuple(rows), tuple(notes))
 
 
-def _too_few(found: Disagreement, metric: str) -> str | None:
-    count = max(cell.num_samples for cell in found.data.values if cell.metric == metric)
-    least = display(metric).min_samples
-    if count >= least:
-        return None
-    return f"n = {count:,} images, fewer than the {least:,} at which the value means something beyond this table."
+def _count(found: Disagreement, metric: str) -> str:
+    """Return on how many images a metric was measured, with what its cells show."""
+    cells = [cell for cell in found.data.values if cell.metric == metric]
+    count, least = max(cell.num_samples for cell in cells), display(metric).min_samples
+    shown = "; [95 % interval over images]" if any(cell.interval is not None for cell in cells) else ""
+    few = f", fewer than the {least:,} at which the value means something beyond this table" if count < least else ""
+    return f"n = {count:,} images{few}{shown}."
 
 
 def distances(found: Disagreement) -> Table:
@@ -54,6 +54,17 @@ def distances(found: Disagreement) -> Table:
         rows.append((arm.title, *(NONE if value is None else _signed(value) for value in cells)))
     note = "The same reconstructions throughout: every difference is the protocol's doing."
     return Table(f"Difference to {found.canonical.title}", tuple(columns), tuple(rows), (note,))
+
+
+def _cell_text(cell: MeasuredCell | None) -> str:
+    """Return a value with its interval over images."""
+    if cell is None:
+        return NONE
+    if cell.interval is None:
+        return number(cell.value)
+    low, high = cell.interval
+    places = decimals(cell.value)
+    return f"{number(cell.value)} [{low:,.{places}f},{NO_BREAK}{high:,.{places}f}]"
 
 
 def _signed(value: float) -> str:

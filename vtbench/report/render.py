@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vtbench.report import tables
+from vtbench.report import comparison_tables, tables
 from vtbench.report.findings import findings
 from vtbench.report.gather import gather, load
 from vtbench.report.page import Page
@@ -84,7 +84,8 @@ def _context(results: Results, baselines: Path) -> dict[str, Any]:
         "profile": plan.profile,
         "findings": findings(results),
         "measurements": tables.measurements(results),
-        "differences": tables.differences(results),
+        "differences": comparison_tables.differences(results),
+        "tests": [*filter(None, (comparison_tables.comparisons(results), comparison_tables.image_by_image(results)))],
         "published": [published(load_baseline(name, baselines), plan.study.arms) for name in plan.study.published],
         "fairness": tables.fairness(results),
         "provenance": _provenance(results),

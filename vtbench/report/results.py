@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from vtbench.report.gather import ReportData, ReportRun, ReportValue
+from vtbench.report.image_pairs import ImagePair
 from vtbench.report.metrics import PSNR, PSNR_GAIN, PSNR_MEAN_IMAGE, display
 from vtbench.report.statistics import Spread, spread
 from vtbench.schema.base import parse_resolution
@@ -68,6 +69,9 @@ class Results:
         self._values = {
             (value.run_id, value.metric, Point(value.resolution, value.num_tokens)): value for value in data.values
         }
+        self._image_pairs: dict[tuple[str, Point], list[ImagePair]] = {}
+        for pair in data.image_pairs:
+            self._image_pairs.setdefault((pair.metric, Point(pair.resolution, pair.num_tokens)), []).append(pair)
         self._check_protocols()
 
     @cached_property
@@ -111,6 +115,14 @@ class Results:
         found = {seed: self._values.get((run_id, metric, point)) for seed, run_id in row.runs.items()}
         scale = display(metric).scale
         return {seed: value.value / scale for seed, value in found.items() if value is not None}
+
+    def value(self, row: Row, seed: int, metric: str, point: Point) -> ReportValue | None:
+        """Return a value as it is stored, or None if there is none."""
+        return self._values.get((row.runs[seed], metric, point)) if seed in row.runs else None
+
+    def image_pairs(self, metric: str, point: Point) -> list[ImagePair]:
+        """Return the comparisons of arms over images in a metric at a point."""
+        return self._image_pairs.get((metric, point), [])
 
     def spread(self, row: Row, metric: str, point: Point) -> Spread | None:
         """Return mean and spread over the seeds, or None if no seed has a value."""

@@ -1,14 +1,17 @@
-"""The tables of a report, as text: measurements, differences, fairness, runs, protocols."""
+"""The tables of a report, as text: measurements, fairness, runs, protocols."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from vtbench.report.comparison import winners
 from vtbench.report.metrics import (
     COST,
+    ENOUGH_FOR_DISTANCES,
     GFLOPS,
+    NOT_COMPARED,
     PSNR,
     PSNR_GAIN,
     PSNR_MEAN_IMAGE,
@@ -18,7 +21,7 @@ from vtbench.report.metrics import (
     number,
 )
 from vtbench.report.results import RUN, Point, Results, Row
-from vtbench.report.statistics import Difference, Spread, paired_difference, spread
+from vtbench.report.statistics import Spread, spread
 from vtbench.schema.study import ArmFacts
 
 MISSING, NONE = "missing", "–"
@@ -27,6 +30,9 @@ NO_BREAK = "\u00a0"
 
 MAX_VALUE_COLUMNS = 10
 """Metrics are packed into tables of at most this many columns of values (a metric is never split)."""
+
+_WINNER_NOTE = "Bold: better than every other arm, p < 0.05 in each test after correction for all pairs of arms."
+_ONE_SEED_NOTE = "One seed, so no spread over seeds; [95 % interval over images] where there is one."
 
 CREDITS = {"icons": "OpenMoji, CC BY-SA 4.0"}
 """Data set -> credit that must stand under its pictures."""
@@ -53,12 +59,13 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of text cells: the first cell of a row is its heading."""
+    """A table of text cells: the first cell of a row is its heading; `marked` are cells (row, column) in bold."""
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
+    marked: frozenset[tuple[int, int]] = frozenset()
 
     @property
     def groups(self) -> list[tuple[str, int]]:
@@ -93,11 +100,32 @@ def _measured(results: Results, metrics: list[str]) -> Table:
     if PSNR in metrics and results.values_of(PSNR_MEAN_IMAGE):
         rows.append(("Mean image (baseline)", *(_mean_image_cell(results, *place) for place in places)))
     title = ", ".join(display(metric).title for metric in metrics)
-    return Table(title, tuple(columns), tuple(rows), tuple(_notes(results, metrics)))
+    marked = _marked(results, places)
+    notes = [*_notes(results, metrics), *([_WINNER_NOTE] if marked else [])]
+    return Table(title, tuple(columns), tuple(rows), tuple(notes), marked)
+
+
+def _marked(results: Results, places: Sequence[tuple[str, Point]]) -> frozenset[tuple[int, int]]:
+    """Return the cells of arms that beat every other one by test."""
+    marked = set()
+    for column, (metric, point) in enumerate(places, start=1):
+        if metric in NOT_COMPARED:
+            continue
+        best = winners(results, PSNR if metric == PSNR_GAIN else metric, point)  # the gain differs by the same amounts
+        marked |= {(index, column) for index, row in enumerate(results.rows) if row.label in best}
+    return frozenset(marked)
 
 
 def _measured_cell(results: Results, row: Row, metric: str, point: Point) -> str:
-    return spread_text(results.spread(row, metric, point), len(row.runs))
+    text = spread_text(results.spread(row, metric, point), len(row.runs))
+    if len(row.runs) > 1:
+        return text
+    value = results.value(row, next(iter(row.runs)), metric, point)
+    if value is None or value.interval is None:
+        return text
+    low, high = (bound / display(metric).scale for bound in value.interval)
+    places = decimals(max(abs(low), abs(high)))
+    return f"{text} [{low:,.{places}f},{NO_BREAK}{high:,.{places}f}]"
 
 
 def _mean_image_cell(results: Results, metric: str, point: Point) -> str:
@@ -119,7 +147,7 @@ def spread_text(found: Spread | None, num_seeds: int) -> str:
 def _notes(results: Results, metrics: list[str]) -> list[str]:
     """Return what a reader must know of the columns: seeds, images, conventions, warnings."""
     seeds = results.plan.seeds
-    over = f"Mean ± standard deviation over {len(seeds)} seeds." if len(seeds) > 1 else "One seed, so no spread."
+    over = f"Mean ± standard deviation over {len(seeds)} seeds." if len(seeds) > 1 else _ONE_SEED_NOTE
     counts = {metric: results.num_samples(PSNR if metric == PSNR_GAIN else metric) for metric in metrics}
     counted = sorted({count for metric, found in counts.items() if metric not in (*COST, GFLOPS) for count in found})
     images = [count for count in counted if count > 1]
@@ -136,8 +164,12 @@ def _notes(results: Results, metrics: list[str]) -> list[str]:
 def sample_warnings(results: Results, metric: str) -> list[str]:
     """Return a warning if a metric was measured on too few images to mean what its name says."""
     shown = display(metric)
-    small = [count for count in results.num_samples(metric) if count < shown.min_samples]
+    counts = results.num_samples(metric)
+    small = [count for count in counts if count < shown.min_samples]
     if not small:
+        if shown.is_distance and counts and counts[0] < ENOUGH_FOR_DISTANCES:
+            bias = "still above its limit, by an amount that depends on the arm; published values have 10,000 to 50,000"
+            return [f"{shown.title}: n = {counts[0]:,} < {ENOUGH_FOR_DISTANCES:,}: {bias}."]
         return []
     what = "the distance is biased upward, compare arms only with each other"
     if not shown.is_distance:
@@ -145,43 +177,14 @@ def sample_warnings(results: Results, metric: str) -> list[str]:
     return [f"{shown.title}: n = {small[0]:,} < {shown.min_samples:,}: {what}."]
 
 
-def differences(results: Results) -> Table | None:
-    """Return the paired differences of each arm to the reference arm, in the main metric and PSNR; None for one arm."""
-    metrics = [metric for metric in dict.fromkeys([results.main_metric, PSNR]) if metric in results.metrics]
-    places = [(metric, point) for metric in metrics for point in results.points_of(metric)]
-    rows = []
-    for row in results.rows:
-        reference = results.reference_of(row)
-        if reference is None or reference is row:
-            continue
-        cells = [paired_difference(results.by_seed(row, *at), results.by_seed(reference, *at)) for at in places]
-        rows.append((row.label, *map(difference_text, cells)))
-    if not rows:
-        return None
-    columns = [Column("Arm", numeric=False), *(Column(at.label, display(name).heading) for name, at in places)]
-    note = "Arm minus reference. One seed: no statement about differences."
-    if len(results.plan.seeds) > 1:
-        note = (
-            "Arm minus reference, paired by seed: mean [95 % t-interval]. An interval that excludes 0 is marked *."
-            " The intervals are not corrected for the number of comparisons."
-        )
-    return Table(f"Difference to {results.reference_title}", tuple(columns), tuple(rows), (note,))
-
-
-def difference_text(found: Difference | None) -> str:
-    """Return `+mean [low, high]`, the mean starred if the interval excludes 0."""
-    if found is None:
-        return MISSING
-    if found.interval is None:
-        return signed(found.mean)
-    places = decimals(max(map(abs, (*found.interval, found.mean))))
-    low, high = (signed(bound, places) for bound in found.interval)
-    return f"{signed(found.mean, places)}{'*' if found.claimed else ''} [{low},{NO_BREAK}{high}]"
-
-
 def signed(value: float, places: int | None = None) -> str:
     """Return a number with its sign, the minus as long as the plus."""
     return f"{value:+,.{decimals(value) if places is None else places}f}".replace("-", "−")
+
+
+def signed_places(values: Iterable[float]) -> int:
+    """Return how many decimals numbers are shown with that stand together."""
+    return decimals(max(map(abs, values)))
 
 
 def fairness(results: Results) -> Table | None:

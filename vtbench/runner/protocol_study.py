@@ -25,7 +25,7 @@ from vtbench.data import open_dataset
 from vtbench.data.resize import to_array
 from vtbench.errors import DataError, WeightsError
 from vtbench.evaluate import METRICS
-from vtbench.evaluate.metric import Batch, Measured, Metric
+from vtbench.evaluate.metric import Batch, Measured, Metric, Result
 from vtbench.evaluate.protocol import ImagePath, plain_bilinear
 from vtbench.evaluate.reference_features import ReferenceFeatures, digest
 from vtbench.evaluate.suite import validation_indices
@@ -48,6 +48,7 @@ class ProtocolValue:
     metric: str
     value: float
     protocol: Protocol
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,10 @@ def measure_study(study: ProtocolStudy, cache_dir: Path, on_cell: OnCell | None 
                 cell = _Cell(arm, metric, cache_dir)
                 if not cell.applies:
                     continue
-                value = cell.value(references, made[each.name])
-                values.append(ProtocolValue(arm.name, each.name, metric.name, value, cell.protocol(data)))
+                found = cell.measure(references, made[each.name])
+                values.append(
+                    ProtocolValue(arm.name, each.name, metric.name, found.value, cell.protocol(data), found.interval)
+                )
     return ProtocolOutcome(tuple(values), left_out)
 
 
@@ -194,8 +197,8 @@ class _Cell:
         pairs = any(each.side == "pair" for each in self._metric.quantities())
         return not pairs or self._arm.reference == "same images"
 
-    def value(self, references: Images, reconstructions: Float[Tensor, "num_images 3 height width"]) -> float:
-        """Return the metric's value.
+    def measure(self, references: Images, reconstructions: Float[Tensor, "num_images 3 height width"]) -> Result:
+        """Return the metric's value with its interval.
 
         Args:
             references: 8-bit files.
@@ -217,7 +220,7 @@ class _Cell:
                     for one, two in zip(reference.split(_BLOCK), produced.split(_BLOCK), strict=True)
                 ]
                 rows[quantity.key] = np.concatenate(parts)
-        return self._metric.compute(Measured(rows)).value
+        return self._metric.compute(Measured(rows, paired=self._arm.reference == "same images"))
 
     def protocol(self, data: _Data) -> Protocol:
         """Return how the value is measured."""

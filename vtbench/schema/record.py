@@ -17,7 +17,8 @@ class MetricValue(Frozen):
 
     `params` say at which point it was taken (`resolution`, `num_tokens`); `protocol` is the fingerprint of how: two
     values with different fingerprints must not be compared. `deterministic` is false for what depends on the machine
-    (seconds, bytes), which a repeated run does not reproduce.
+    (seconds, bytes), which a repeated run does not reproduce. `interval` is the value's 95 % confidence interval over
+    images; `without_blocks` are its values without each tenth of them, from which that of a difference follows.
     """
 
     name: str
@@ -29,6 +30,7 @@ class MetricValue(Frozen):
     protocol: str
     checkpoint: str
     deterministic: bool = True
+    without_blocks: tuple[float, ...] = ()
 
     @property
     def key(self) -> str:

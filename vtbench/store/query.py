@@ -129,8 +129,9 @@ def rows(plan: StudyPlan, records: Mapping[str, RunRecord]) -> pandas.DataFrame:
 
     Returns:
         Columns `arm`, one for each axis, `seed`, `run_id`, `status`, `metric`, `resolution`, `num_tokens`, `value`,
-        `num_samples`, `protocol`. A cell without values is one row whose `value` is NaN; without a record its `status`
-        is `missing`.
+        `num_samples`, `protocol`, `low`, `high`, `without_blocks`: the ends of the 95 % interval over images (None
+        where there is none) and what intervals of differences are made of. A cell without values is one row whose
+        `value` is NaN; without a record its `status` is `missing`.
     """
     import pandas
 
@@ -140,11 +141,11 @@ def rows(plan: StudyPlan, records: Mapping[str, RunRecord]) -> pandas.DataFrame:
     for cell in plan.cells:
         record = records.get(cell.run_id)
         head = _head(cell, axes, record)
-        values = _wanted(plan, record.metrics) if record is not None else []
+        values = wanted(plan, record.metrics) if record is not None else []
         table.extend({**head, **_value(value)} for value in values)
         if not values:
             table.append({**head, "metric": None, "value": math.nan})
-    return pandas.DataFrame(table, columns=[*columns, "protocol"])
+    return pandas.DataFrame(table, columns=[*columns, "protocol", "low", "high", "without_blocks"])
 
 
 def dump(model: BaseModel) -> str:
@@ -166,11 +167,14 @@ def _value(value: MetricValue) -> dict[str, Any]:
         "value": value.value,
         "num_samples": value.num_samples,
         "protocol": value.protocol,
+        "low": value.interval[0] if value.interval else None,
+        "high": value.interval[1] if value.interval else None,
+        "without_blocks": value.without_blocks,
     }
 
 
-def _wanted(plan: StudyPlan, values: tuple[MetricValue, ...]) -> list[MetricValue]:
-    """Return one value for each metric and point that the plan asks for."""
+def wanted(plan: StudyPlan, values: tuple[MetricValue, ...]) -> list[MetricValue]:
+    """Return one value for each metric and point that the plan asks for; see `rows` for which."""
     evaluate = plan.evaluate
     best: dict[str, tuple[tuple[bool, int, int], MetricValue]] = {}
     for order, value in enumerate(values):

@@ -71,6 +71,14 @@ def test_a_table_names_values_fingerprint_protocol_and_warns_of_few_images(evalu
     assert "means little: it needs 2,048" in text
 
 
+def test_a_distance_of_fewer_than_ten_thousand_images_is_warned_of(evaluate, monkeypatch):
+    monkeypatch.setattr("vtbench.evaluate.metrics.frechet.RfdEffnet.min_samples", 2)
+    found = json.loads(evaluate("--metrics", "psnr", "rfd_effnet", "--json").stdout)
+    assert [warning.partition(",")[0] for warning in found["warnings"]] == ["rFD (EfficientNet-Lite0) of 4 images"]
+    low, high = found["metrics"]["rfd_effnet"]["interval"]
+    assert low < found["metrics"]["rfd_effnet"]["value"] < high
+
+
 def test_another_protocol_has_another_fingerprint(evaluate):
     ours, theirs = (
         json.loads(evaluate("--metrics", "psnr", "--protocol", name, "--json").stdout) for name in ("canonical", "alit")

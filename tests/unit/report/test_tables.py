@@ -1,9 +1,10 @@
+import re
+
 import pytest
 
 from vtbench.report import tables
 from vtbench.report.gather import gather, load
 from vtbench.report.results import Results
-from vtbench.report.statistics import Difference, Spread
 
 
 @pytest.fixture(scope="module")
@@ -21,32 +22,6 @@ def partial(synthetic, tmp_path_factory):
 
 def _column(table, group, name):
     return [(column.group, column.name) for column in table.columns].index((group, name))
-
-
-@pytest.mark.parametrize(
-    ("found", "text"),
-    [
-        (None, "missing"),
-        (Spread(17.256, 0.114, 3), "17.26 ±\u00a00.11"),
-        (Spread(17.256, None, 1), "17.26 (1/3)"),
-        (Spread(1.5, 0.0, 3), "1.50"),
-    ],
-)
-def test_spread_text(found, text):
-    assert tables.spread_text(found, 3) == text
-
-
-@pytest.mark.parametrize(
-    ("found", "text"),
-    [
-        (None, "missing"),
-        (Difference(-1.234, None, 1), "−1.23"),
-        (Difference(-1.234, (-2.0, -0.5), 3), "−1.23* [−2.00,\u00a0−0.50]"),
-        (Difference(0.5, (-1.0, 2.0), 3), "+0.50 [−1.00,\u00a0+2.00]"),
-    ],
-)
-def test_difference_text(found, text):
-    assert tables.difference_text(found) == text
 
 
 def test_the_main_table_comes_first_and_holds_the_mean_image(results):
@@ -87,20 +62,33 @@ def test_missing_cells_stay(partial):
     assert status["rope-1"] == "failed: NonFiniteLossError: the loss became NaN at step 31"
 
 
-def test_differences_are_paired_to_the_reference(results):
-    table = tables.differences(results)
-    assert table.title == "Difference to RoPE"
-    assert [row[0] for row in table.rows] == ["Learnable RoPE", "Dynamic grid", "Dynamic grid + adaptive patch"]
-    far = _column(table, "rFD (EfficientNet-Lite0) ↓", "96×96")
-    assert table.rows[2][far].startswith("−1")
-    assert "* [" in table.rows[2][far]
+def test_a_winner_is_marked_only_where_it_beats_every_arm(results):
+    first = tables.measurements(results)[0]
+    rows = [row[0] for row in first.rows]
+    best = rows.index("Dynamic grid + adaptive patch")
+    assert (best, _column(first, "rFD (EfficientNet-Lite0) ↓", "96×96")) in first.marked
+    assert {row for row, _ in first.marked} == {best}
+    assert not any("GFLOPs" in first.columns[column].group for _, column in first.marked)
+    assert any(note.startswith("Bold: ") for note in first.notes)
 
 
-def test_one_seed_has_differences_without_statements(synthetic, tmp_path):
+def test_one_seed_shows_intervals_over_images_and_marks_nothing(synthetic, tmp_path):
     store, plan = synthetic.study(tmp_path / "runs", seeds=(0,))
-    table = tables.differences(Results(gather(store, plan.id, tmp_path / "out")))
-    assert table.notes == ("Arm minus reference. One seed: no statement about differences.",)
-    assert not any("[" in cell for row in table.rows for cell in row)
+    results = Results(gather(store, plan.id, tmp_path / "out"))
+    first = tables.measurements(results)[0]
+    cell = first.rows[0][_column(first, "rFD (EfficientNet-Lite0) ↓", "32×32")]
+    assert re.fullmatch(r"[\d.]+ \[[\d.]+,\u00a0[\d.]+\]", cell)
+    assert not first.marked
+    assert first.notes[0].startswith("One seed, so no spread over seeds; [95 % interval over images]")
+
+
+def test_few_images_are_warned_of_up_to_ten_thousand(results):
+    assert tables.sample_warnings(results, "rfd_effnet")[0].startswith("rFD (EfficientNet-Lite0): n = 384 < 2,048")
+    data = results.data
+    values = tuple(value.model_copy(update={"num_samples": 5000}) for value in data.values)
+    many = Results(data.model_copy(update={"values": values}))
+    assert "n = 5,000 < 10,000" in tables.sample_warnings(many, "rfd_effnet")[0]
+    assert tables.sample_warnings(many, "psnr") == []
 
 
 def test_fairness_says_where_arms_differ(results):

@@ -17,13 +17,14 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Int, Int64
 
 from vtbench.errors import DataError
 from vtbench.evaluate.metric import CODES, Measured, Metric, Quantity, Result
+from vtbench.evaluate.statistics import block_jackknife, without_each_block
 
 _IMAGES = 4096
 
@@ -100,12 +101,24 @@ class CodebookMetric(Metric):
         """
         if measured.codebook_sizes is None:
             raise DataError(f"{self.title} needs the number of entries of each codebook, which is not known here.")
-        values = [self.of_counts(counts) for counts in code_counts(measured.rows(CODES), measured.codebook_sizes)]
-        known = [value for value in values if not math.isnan(value)]
-        if not known:
+        sizes = measured.codebook_sizes
+        values = self._of_rows(measured.rows(CODES), sizes)
+        if not values:
             raise DataError(f"{self.title} is not defined: each codebook uses a single entry.")
-        params = {f"codebook_{index}": value for index, value in enumerate(values) if not math.isnan(value)}
-        return Result(math.fsum(known) / len(known), params=params)
+        without = without_each_block(measured.rows(CODES), lambda rows: _mean(self._of_rows(rows, sizes)))
+        without = () if any(map(math.isnan, without)) else without
+        value = _mean(values)
+        interval = block_jackknife(value, without).interval if without else None
+        return Result(value, interval, {f"codebook_{index}": each for index, each in values.items()}, without)
+
+    def _of_rows(self, codes: Int[np.ndarray, "num codebooks tokens"], sizes: tuple[int, ...]) -> dict[int, float]:
+        """Return the number of each codebook that has it."""
+        values = {index: self.of_counts(counts) for index, counts in enumerate(code_counts(codes, sizes))}
+        return {index: value for index, value in values.items() if not math.isnan(value)}
+
+
+def _mean(values: Mapping[int, float]) -> float:
+    return math.fsum(values.values()) / len(values) if values else math.nan
 
 
 class CodebookUsage(CodebookMetric):

@@ -3,6 +3,9 @@
 Heusel et al. 2017 (arXiv:1706.08500), equation 6; `vtbench.evaluate.frechet_distance` computes it. Over Inception-v3
 and reconstructions it is the reconstruction FID (`rfid`); over other features it is another number with another name.
 
+Its interval is a block jackknife's over images; where the sets are pairs, original and reconstruction are left out
+together, otherwise the references stay as they are.
+
 Deviation: torch-fidelity takes the means of float32 features in float32; here the statistics are float64 throughout.
 """
 
@@ -12,8 +15,13 @@ import math
 
 from vtbench.errors import DataError
 from vtbench.evaluate.frechet_distance import frechet, frechet_of_rows
+from vtbench.evaluate.frechet_jackknife import frechet_without_of_few, frechet_without_of_many
 from vtbench.evaluate.metric import Measured, Result
 from vtbench.evaluate.metrics.feature_metric import FeatureMetric
+from vtbench.evaluate.statistics import block_jackknife, blocks
+
+FEWEST_FOR_INTERVAL = 3
+"""With more images than this, each part of them that a block leaves is a set with a covariance."""
 
 
 class FrechetDistance(FeatureMetric):
@@ -25,21 +33,25 @@ class FrechetDistance(FeatureMetric):
     equation = r"|\mu_1 - \mu_2|^2 + \mathrm{tr}(\Sigma_1 + \Sigma_2 - 2 (\Sigma_1 \Sigma_2)^{1/2})"
 
     def compute(self, measured: Measured) -> Result:
-        """Return the distance between both sides' features.
+        """Return the distance between both sides' features, with its interval.
 
         Raises:
             DataError: a side has fewer than two images, which have no covariance.
         """
-        rows = measured.rows(self.produced())
+        rows, of_reference = measured.rows(self.produced()), measured.rows(self.reference())
         if len(rows) < 2:
             raise DataError(f"{self.title} needs at least 2 images; {len(rows)} were measured.")
-        if len(rows) < rows.shape[1]:
-            of_reference = measured.rows(self.reference())
-            if len(of_reference) < rows.shape[1]:
-                return Result(max(0.0, frechet_of_rows(of_reference, rows)))
-        one, two = measured.statistics(self.reference()), measured.statistics(self.produced())
-        factor = measured.root(self.reference())
-        return Result(max(0.0, frechet(one.mean, one.covariance, two.mean, two.covariance, factor)))
+        paired = measured.paired and len(rows) == len(of_reference)
+        parts = blocks(len(rows)) if len(rows) > FEWEST_FOR_INTERVAL else []
+        if max(len(rows), len(of_reference)) < rows.shape[1]:
+            value = frechet_of_rows(of_reference, rows)
+            without = frechet_without_of_few(of_reference, rows, parts, paired=paired)
+        else:
+            one, two = measured.statistics(self.reference()), measured.statistics(self.produced())
+            value = frechet(one.mean, one.covariance, two.mean, two.covariance, measured.root(self.reference()))
+            without = frechet_without_of_many(one, two, (of_reference if paired else None, rows), parts)
+        interval = block_jackknife(value, without).interval if without else None
+        return Result(max(0.0, value), interval, without_blocks=tuple(without))
 
 
 class RfdEffnet(FrechetDistance):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 
 from jaxtyping import Float64, UInt8
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from vtbench.errors import DataError
 from vtbench.evaluate.metric import Batch, Measured, Metric, Quantity, Result
+from vtbench.evaluate.statistics import mean
 
 
 class PerImageMetric(Metric):
@@ -30,7 +30,7 @@ class PerImageMetric(Metric):
         return {self.name: self.measure(batch.reference, batch.produced)}
 
     def compute(self, measured: Measured) -> Result:
-        """Return the mean over all images.
+        """Return the mean over all images with its t-interval.
 
         Raises:
             DataError: there were none.
@@ -38,4 +38,5 @@ class PerImageMetric(Metric):
         values = measured.rows(self.quantities()[0])
         if not len(values):
             raise DataError(f"{self.title} needs at least one image.")
-        return Result(math.fsum(values.tolist()) / len(values))
+        found = mean(values)
+        return Result(found.value, found.interval if found.known else None)

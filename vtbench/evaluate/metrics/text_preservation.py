@@ -28,6 +28,7 @@ from torch import Tensor
 
 from vtbench.errors import DataError, WeightsError
 from vtbench.evaluate.metric import Batch, Measured, Metric, Quantity, Result, Value
+from vtbench.evaluate.statistics import block_jackknife, without_each_block
 from vtbench.features import weights
 
 Read = Callable[[UInt8[np.ndarray, "height width 3"]], str]
@@ -138,10 +139,21 @@ class TextCharacterError(Metric):
         Raises:
             DataError: the engine reads no text in any reference image.
         """
-        wrong, total = np.asarray(measured.rows(_TEXT_ERRORS)).sum(axis=0)[list(self._columns)].tolist()
+        rows = np.asarray(measured.rows(_TEXT_ERRORS))[:, list(self._columns)]
+        wrong, total = rows.sum(axis=0).tolist()
         if not total:
             raise DataError(f"{self.title}: no text is read in any reference image. Leave the metric out.")
-        return Result(wrong / total, params={"length": total})
+        without = without_each_block(rows, _rate)
+        if not without or any(map(math.isnan, without)):
+            return Result(wrong / total, params={"length": total})
+        interval = block_jackknife(wrong / total, without).interval
+        return Result(wrong / total, interval, {"length": total}, without)
+
+
+def _rate(rows: np.ndarray) -> float:
+    """Return the share of wrong ones; NaN without any text."""
+    wrong, total = rows.sum(axis=0).tolist()
+    return wrong / total if total else math.nan
 
 
 class TextWordError(TextCharacterError):
