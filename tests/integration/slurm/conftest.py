@@ -5,6 +5,8 @@ daemons end with it. Where Slurm is not installed the tests skip and say so; wit
 failure.
 """
 
+import contextlib
+import ctypes
 import getpass
 import os
 import secrets
@@ -15,6 +17,12 @@ import subprocess
 import time
 
 import pytest
+import torch
+
+from vtbench.launch import ledger
+from vtbench.launch.attempt import load_attempts
+from vtbench.store.query import load_record
+from vtbench.train import checkpoint
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "srun")
 SYSTEM_PATHS = ("/usr/sbin", "/usr/local/sbin", "/sbin")
@@ -63,6 +71,10 @@ def _free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
+
+
+def _end_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM, 0, 0, 0)  # PR_SET_PDEATHSIG: also if the tests are killed
 
 
 class Slurm:
@@ -130,6 +142,7 @@ class Slurm:
             stdout=log,
             stderr=log,
             start_new_session=True,
+            preexec_fn=_end_with_parent,
         )
         log.close()
 
@@ -206,14 +219,142 @@ def slurm(tmp_path_factory):
         cluster.stop()
 
 
-RESOURCES = "resources: {num_threads: 1, memory_gb: 1, minutes: 5, cluster: {poll_seconds: 1}}"
+RESOURCES = "resources: {num_threads: 1, memory_gb: 1, minutes: MINUTES, cluster: {poll_seconds: 1}}"
+
+
+def wait_for(condition, seconds=120):
+    """Wait until `condition()` is true, and return what it returned."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+    return found
+
+
+class Site:
+    """A folder with a study, a store, and a cluster that takes its runs.
+
+    Attributes:
+        place: the folder.
+        slurm: the cluster.
+    """
+
+    RUN = ("vtbench", "run", "studies/fast.yaml")
+    SLURM = (*RUN, "--cluster", "slurm")
+
+    def __init__(self, place, slurm):
+        self.place, self.slurm, self.store = place, slurm, place.store
+        self.study = place.path / "studies" / "fast.yaml"
+        self.edit("cost: seconds}", f"cost: seconds, {RESOURCES}}}")
+        self.edit("MINUTES", "5")
+
+    def edit(self, old, new):
+        """Replace a piece of the study's text."""
+        text = self.study.read_text()
+        assert old in text
+        self.study.write_text(text.replace(old, new, 1))
+
+    def one_long_run(self, steps=150):
+        """Have one run of `steps` steps that saves only when it is asked to, and return its id."""
+        self.edit("  rope: {title: RoPE, set: {tokenizer.pos_embed: rope}}\n", "")
+        self.edit("steps: 24", f"steps: {steps}")
+        self.edit("checkpoint_every: 5", "checkpoint_every: 1000000")
+
+    def start(self, *more):
+        """Start `run --cluster slurm` and return the process."""
+        return self.place.start(*self.SLURM, *more)
+
+    def finish(self, process=None, *more):
+        """Wait until `run --cluster slurm` ends well, starting it unless it is given; return what it prints."""
+        process = process or self.start(*more)
+        while process.poll() is None:
+            self.slurm.nudge()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(1)
+        output, error = process.communicate()
+        assert process.returncode == 0, output + error
+        return output
+
+    def run_id(self):
+        """Return the id of the one run, as soon as there is a plan."""
+        wait_for(self.store.plan_path("fast@tiny").exists)
+        (run_id,) = self.place.plan().runs
+        return run_id
+
+    def num_logged(self):
+        """Return how many steps the one run has logged."""
+        path = self.store.log_path(self.run_id())
+        return path.read_bytes().count(b"\n") if path.exists() else 0
+
+    def wait_for_step(self, step):
+        """Wait until the one run has logged `step` steps."""
+        wait_for(lambda: self.num_logged() >= step)
+
+    def submissions(self):
+        """Return all submissions, void ones included, oldest first."""
+        found = [ledger.load(path) for path in self.store.jobs_dir.glob(f"*/{ledger.FILE}")]
+        return sorted(found, key=lambda each: each.created)
+
+    def attempts(self):
+        """Return the attempts at the one run, of its newest submission."""
+        return load_attempts(self.store, self.submissions()[-1].name, self.run_id())
+
+    def job_id(self):
+        """Return the one job of the one run."""
+        return self.submissions()[-1].element(self.run_id())
+
+
+def assert_equal(store, other, run_id):
+    """Check that a run came out the same in both stores: every exact value and every weight, bit for bit."""
+    assert load_record(store, run_id).outcome() == load_record(other, run_id).outcome()
+    assert store.log_path(run_id).read_bytes() == other.log_path(run_id).read_bytes()
+    states = [checkpoint.load_latest(each.checkpoint_dir(run_id)) for each in (store, other)]
+    assert states[0]["step"] == states[1]["step"]
+    for part in ("model", "ema", "loss"):
+        assert all(torch.equal(value, states[1][part][name]) for name, value in states[0][part].items()), part
 
 
 @pytest.fixture
 def site(place, slurm, monkeypatch):
-    """The folder of the study of seconds, on a machine that is a cluster."""
+    """The study of seconds, on a machine that is a cluster."""
     monkeypatch.setenv("SLURM_CONF", str(slurm.config))
-    study = place.path / "studies" / "fast.yaml"
-    study.write_text(study.read_text().replace("cost: seconds}", f"cost: seconds, {RESOURCES}}}"))
-    yield place
+    yield Site(place, slurm)
     slurm.cancel_all()
+
+
+@pytest.fixture
+def long_site(site):
+    """The same with one run that takes a while and saves only when it is asked to."""
+    site.one_long_run()
+    return site
+
+
+@pytest.fixture(scope="session")
+def equal(finished):
+    """Check that a run of the study of seconds came out as in an undisturbed local run."""
+    return lambda site, run_id: assert_equal(site.store, finished.store, run_id)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory, finished, slurm):
+    """The store where the one long run has been made on this machine, undisturbed."""
+    place = type(finished)(tmp_path_factory.mktemp("undisturbed") / "place", finished.store.cache_dir.resolve())
+    site = Site(place, slurm)
+    site.one_long_run()
+    code, _, error = place.call(*Site.RUN)
+    assert code == 0, error
+    return place.store
+
+
+@pytest.fixture
+def complete(long_site, undisturbed):
+    """Check that the one long run is done, in so many submissions, and as if nothing had happened."""
+
+    def complete(num_submissions=1):
+        run_id = long_site.run_id()
+        assert_equal(long_site.store, undisturbed, run_id)
+        assert len([each for each in long_site.submissions() if each.status != "void"]) == num_submissions
+        assert long_site.slurm.jobs() == {}
+        assert not long_site.store.lock_path(run_id).exists()
+
+    return complete
