@@ -28,7 +28,7 @@ from vtbench.launch.slots import Slot, cores, worker_environment
 from vtbench.launch.worker import DONE, INTERRUPTED, LOCKED
 from vtbench.schema.study import ResourceConfig
 from vtbench.store.layout import Store
-from vtbench.store.lock import STALE_SECONDS
+from vtbench.store.lock import STALE_SECONDS, live_holder
 from vtbench.store.query import load_record
 
 POLL_SECONDS = 0.2
@@ -37,6 +37,9 @@ LOCKED_SECONDS = 3 * STALE_SECONDS
 
 MAX_IDLE = 3
 """Time limits in a row that may pass without any gain before a run is given up."""
+
+OTHERS_SECONDS = 5.0
+"""How long the other ranks have to record why one of them failed, before its end takes them along."""
 
 STOPPED = (INTERRUPTED, -signal.SIGTERM, -signal.SIGINT)
 Handler = Callable[[int, FrameType | None], object]
@@ -109,8 +112,11 @@ def work(job: Job, job_id: str, rank: int, requeue: Handler) -> None:
             raise LaunchError(cause)
         requeue(signal.SIGUSR2, None)
         return
-    end(code, cause="cancelled" if gives_way else cause)
-    raise LaunchError("cancelled" if gives_way else cause)
+    cause = "cancelled" if gives_way else cause
+    end(code, cause=cause)
+    if rank > 0:
+        time.sleep(OTHERS_SECONDS)
+    raise LaunchError(cause)
 
 
 class _Asked:
@@ -127,15 +133,18 @@ def _work_until_end(job: Job, rank: int, asked: _Asked) -> tuple[int, str]:
     """Run workers until one ends by itself or is asked to; return its exit code and the cause if it failed."""
     deadline = time.monotonic() + LOCKED_SECONDS
     while True:
+        while rank == 0 and live_holder(job.store.lock_path(job.run_id)) and time.monotonic() < deadline:
+            if asked.raised:
+                return INTERRUPTED, ""
+            time.sleep(POLL_SECONDS)
         record = load_record(job.store, job.run_id)
         log = log_path(job.store, job.run_id, rank)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as file:
             begun = file.tell()
             code = _watch(_start(job, file.fileno()), asked, max(10, job.signal_seconds - 15))
-        if code != LOCKED or asked.raised or time.monotonic() > deadline:
+        if code != LOCKED or rank > 0 or asked.raised or time.monotonic() > deadline:
             break
-        time.sleep(5)
     if code == DONE:
         return code, ""
     after = load_record(job.store, job.run_id)
