@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Literal
 
 from vtbench.errors import LaunchError
 from vtbench.launch import slurm_command
@@ -100,23 +101,37 @@ def work(job: Job, job_id: str, rank: int, requeue: Handler) -> None:
     if code == DONE:
         end(code)
         return
-    gives_way = asked.raised or code in STOPPED
-    if gives_way and (asked.raised or rank > 0 or slurm_command.state_of(job_id) == "RUNNING"):
-        attempts = end(code, requeued=True)
-        if _is_idle(attempts, job.minutes * 60):
-            cause = (
-                f"nothing was gained in {MAX_IDLE} jobs of {job.minutes} minutes each; give jobs more time"
-                " (resources.minutes of the profile), or save more often (train.checkpoint_every)"
-            )
-            end(code, cause=cause)
-            raise LaunchError(cause)
-        requeue(signal.SIGUSR2, None)
-        return
-    cause = "cancelled" if gives_way else cause
+    if asked.raised or code in STOPPED:
+        next_ = "requeue" if asked.raised or rank > 0 else _what_next(job_id)
+        if next_ != "end":
+            attempts = end(code, requeued=True)
+            if _is_idle(attempts, job.minutes * 60):
+                cause = (
+                    f"nothing was gained in {MAX_IDLE} jobs of {job.minutes} minutes each; give jobs more time"
+                    " (resources.minutes of the profile), or save more often (train.checkpoint_every)"
+                )
+                end(code, cause=cause)
+                raise LaunchError(cause)
+            if next_ == "requeue":
+                requeue(signal.SIGUSR2, None)
+            return
+        cause = "cancelled"
     end(code, cause=cause)
     if rank > 0:
         time.sleep(OTHERS_SECONDS)
     raise LaunchError(cause)
+
+
+def _what_next(job_id: str) -> Literal["requeue", "leave", "end"]:
+    """Return what becomes of a job whose worker was told to stop, by whom this process was not told.
+
+    The job still runs: it was pre-empted with a time of grace, or somebody sent TERM; requeue it. Slurm has requeued it
+    already: leave it. Otherwise it was cancelled.
+    """
+    state, restarts = slurm_command.state_and_restarts(job_id)
+    if state == "RUNNING":
+        return "requeue"
+    return "leave" if restarts > int(os.environ.get("SLURM_RESTART_COUNT") or 0) else "end"
 
 
 class _Asked:

@@ -125,14 +125,14 @@ def accounted(job_ids: Iterable[str]) -> list[SlurmJob]:
     return [SlurmJob(row[0], row[1], row[2].split()[0], "", row[3]) for row in rows if row[2]]
 
 
-def state_of(job_id: str) -> str:
-    """Return the state of one job that runs or has just ended, for example `RUNNING`.
+def state_and_restarts(job_id: str) -> tuple[str, int]:
+    """Return the state of a job that runs or is being ended, for example `RUNNING`, and how often it was requeued.
 
     Raises:
         LaunchError: Slurm does not answer or does not know the job.
     """
-    found = re.search(r"JobState=(\w+)", call("scontrol", "show", "job", "--oneliner", job_id))
-    return found[1] if found else "UNKNOWN"
+    fields = dict(re.findall(r"(JobState|Restarts)=(\w+)", call("scontrol", "show", "job", "--oneliner", job_id)))
+    return fields.get("JobState", "UNKNOWN"), int(fields.get("Restarts", 0))
 
 
 def cancel(job_ids: Iterable[str]) -> None:

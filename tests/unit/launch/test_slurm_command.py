@@ -58,8 +58,8 @@ def test_the_longest_array_and_a_nodes_address(fake_slurm):
     assert slurm_command.max_array_size() == 1001
     fake_slurm.says("scontrol", "NodeName=node0 NodeAddr=10.0.0.1 NodeHostName=n")
     assert slurm_command.address_of("node0") == "10.0.0.1"
-    fake_slurm.says("scontrol", "JobId=12 JobState=COMPLETING Reason=None")
-    assert slurm_command.state_of("12") == "COMPLETING"
+    fake_slurm.says("scontrol", "JobId=12 JobState=COMPLETING Reason=None Restarts=2 BatchFlag=1")
+    assert slurm_command.state_and_restarts("12") == ("COMPLETING", 2)
 
 
 def test_a_surrounding_job_leaks_nothing(monkeypatch):
