@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 from dataclasses import dataclass
 
@@ -102,9 +102,11 @@ def _in_background(store: Store, plan: StudyPlan, how: Launch) -> None:
     command += ["--jobs", str(how.jobs)] if how.jobs is not None else []
     command += [part for path, value in plan.overrides.items() for part in ("--set", f"{path}={canonical_json(value)}")]
     command += ["--seeds", str(len(plan.seeds))] if plan.seeds == tuple(range(len(plan.seeds))) else []
-    with log.open("ab") as file:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    say(f"started in the background as process {process.pid}; it prints to {log}")
+    actions = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    pid = os.posix_spawn(sys.executable, command, os.environ, file_actions=actions, setsid=True)
+    say(f"started in the background as process {pid}; it prints to {log}")
     say(f"`python -m vtbench status {plan.id}` looks at it, `python -m vtbench cancel {plan.id}` ends it")

@@ -80,9 +80,9 @@ def run(
         run_protocol_study(path, store, report_dir)
         return
     overrides = parse_overrides(set_)
-    plan = checked_plan(load_study(path), profile, seeds, overrides, store, devices=cluster == LOCAL)
-    if cluster != LOCAL:
+    if away:
         load_cluster(cluster)
+    plan = checked_plan(load_study(path), profile, seeds, overrides, store, devices=not away)
     save_plan(store, plan)
     _announce(store, plan, fresh)
     how = Launch(cluster=cluster, fresh=fresh, jobs=jobs, retry=retry, detach=detach)

@@ -330,6 +330,12 @@ def long_site(site):
 
 
 @pytest.fixture(scope="session")
+def same():
+    """Check that a run came out the same in two stores."""
+    return assert_equal
+
+
+@pytest.fixture(scope="session")
 def equal(finished):
     """Check that a run of the study of seconds came out as in an undisturbed local run."""
     return lambda site, run_id: assert_equal(site.store, finished.store, run_id)

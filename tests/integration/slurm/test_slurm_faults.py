@@ -1,8 +1,10 @@
 """Whatever befalls a job, its node, Slurm or the controller: one more `run` ends the study as if nothing had been."""
 
+import contextlib
 import os
 import shutil
 import signal
+import subprocess
 
 import pytest
 
@@ -129,3 +131,62 @@ def test_a_refusal_is_one_message_and_leaves_nothing(long_site):
     assert "Traceback" not in error
     assert [each.status for each in long_site.submissions()] == ["void"]
     assert load_record(long_site.store, long_site.run_id()) is None
+
+
+def test_a_corrupted_last_checkpoint_falls_back_to_the_one_before(long_site, complete):
+    long_site.edit("checkpoint_every: 1000000", "checkpoint_every: 10")
+    process = long_site.start()
+    long_site.wait_for_step(35)
+    os.kill(live_holder(long_site.store.lock_path(long_site.run_id())).pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    *_, last = sorted(long_site.store.checkpoint_dir(long_site.run_id()).glob("step-*.pt"))
+    with last.open("r+b") as file:
+        file.truncate(last.stat().st_size // 2)
+    long_site.finish()
+    complete(num_submissions=2)
+
+
+@pytest.fixture
+def small_disk(long_site):
+    """Put the store onto a disk of 40 MB; return its folder."""
+    root, icons = long_site.store.root, long_site.store.cache_dir.resolve()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", root], check=False).returncode == 0
+    if not mounted:
+        pytest.skip("only root can mount a small disk")
+    (root / "cache").symlink_to(icons)
+    yield root
+    long_site.slurm.cancel_all()
+    subprocess.run(["umount", "--lazy", root], check=True)
+
+
+def test_a_full_disk_loses_nothing(long_site, complete, small_disk):
+    long_site.edit("checkpoint_every: 1000000", "checkpoint_every: 10")
+    process = long_site.start()
+    long_site.wait_for_step(20)
+    filler = small_disk / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    _, error = process.communicate(timeout=100)
+    assert process.returncode == 1
+    assert "Traceback" not in error
+    filler.unlink()
+    assert load_record(long_site.store, long_site.run_id()).spec.run_id == long_site.run_id()
+    long_site.finish()
+    complete(num_submissions=2)
+
+
+def test_time_limits_are_taken_in_turns(site, place, same):
+    site.one_long_run(steps=3000)
+    site.edit("minutes: 5", "minutes: 1")
+    site.edit("log_every: 1", "log_every: 100")
+    process = site.start()
+    site.finish(process)
+    attempts = site.attempts()
+    assert len(attempts) > 1
+    assert all(each.requeued for each in attempts[:-1])
+    local = type(place)(place.path.parent / "local", place.store.cache_dir.resolve())
+    (local.path / "studies" / "fast.yaml").write_text(site.study.read_text())
+    code, _, error = local.call(*site.RUN)
+    assert code == 0, error
+    same(site.store, local.store, site.run_id())
