@@ -64,14 +64,14 @@ class NonFiniteLossError(TrainingError):
     """The loss became NaN or infinite."""
 
 
-class LaunchError(VtbenchError):
-    """Jobs cannot be submitted, found or ended; what was reached is kept."""
-
-
 class RunsFailedError(VtbenchError):
     """Some runs of a study failed; the others are kept and a second `run` does only what is missing."""
 
     exit_code = 1
+
+
+class LaunchError(VtbenchError):
+    """Jobs cannot be submitted, found or ended; what was reached is kept."""
 
 
 def suggest(name: str, choices: Iterable[str]) -> str:

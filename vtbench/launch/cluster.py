@@ -68,7 +68,8 @@ def submit_plan(
             record, state = load_record(store, run_id), states.get(run_id)
             if state is not None and state.active:
                 joined.append(run_id)
-                on_event(RunEvent(kind="queued", run_id=run_id, cause=state.reason, place=place(state)))
+                if state.word == "queued":
+                    on_event(RunEvent(kind="queued", run_id=run_id, cause=state.reason, place=place(state)))
             elif not fresh and is_done(plan, record):
                 on_event(RunEvent(kind="reused", run_id=run_id, record=record))
             elif live_holder(store.lock_path(run_id)) is not None:
