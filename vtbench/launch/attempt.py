@@ -70,17 +70,16 @@ def save_attempts(store: Store, name: str, run_id: str, attempts: tuple[Attempt,
     write_atomic(_path(store, name, run_id, rank), dump(Attempts(attempts=attempts)))
 
 
-def failed_rank(store: Store, name: str, run_id: str) -> tuple[int, Attempt] | None:
+def failed_rank(store: Store, name: str, run_id: str, num_ranks: int) -> tuple[int, Attempt] | None:
     """Return the rank above 0 that failed first in the present attempt, with that attempt; None if none did."""
     found = []
-    for path in folder(store, name).glob(f"attempts/{run_id}.*.json"):
-        rank = int(path.name.split(".")[1])
+    for rank in range(1, num_ranks):
         attempts = load_attempts(store, name, run_id, rank)
-        if rank > 0 and attempts and attempts[-1].cause is not None:
+        if attempts and attempts[-1].cause is not None:
             found.append((attempts[-1].ended or 0.0, rank, attempts[-1]))
     if not found:
         return None
-    _, rank, attempt = min(found)
+    _, rank, attempt = min(found, key=lambda each: each[:2])
     return rank, attempt
 
 

@@ -15,7 +15,7 @@ from vtbench.errors import LaunchError, RunLockedError
 from vtbench.launch import ledger, slurm_command
 from vtbench.launch.event import OnEvent, RunEvent
 from vtbench.launch.reuse import Retry, is_done, wanted
-from vtbench.launch.slurm import has_pickles, submit_array
+from vtbench.launch.slurm import UnclearAnswerError, has_pickles, submit_array
 from vtbench.launch.snapshot import take_snapshot
 from vtbench.launch.state import JobState, job_states
 from vtbench.schema.cluster import ClusterConfig
@@ -163,6 +163,8 @@ def _submit(
         share = max(1, limit // len(arrays)) if limit is not None else None
         try:
             job_id = submit_array(store, submission, plan.profile.resources, cluster, share)
+        except UnclearAnswerError:
+            raise  # the ledger says `planned`, so the next controller looks for the jobs
         except LaunchError as error:
             ledger.save(store, submission, status="void", reason=str(error))
             raise

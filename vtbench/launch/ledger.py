@@ -42,6 +42,7 @@ class Submission(Frozen):
         status: `planned` before `sbatch`, `submitted` after it, `void` when nothing came of it.
         job_id: Slurm's number of the array, or of the job if there is one run.
         cluster: as named on the command line.
+        num_ranks: how many processes make one run.
         reason: why it is void.
     """
 
@@ -55,6 +56,7 @@ class Submission(Frozen):
     status: Literal["planned", "submitted", "void"] = "planned"
     job_id: str | None = None
     cluster: str = "slurm"
+    num_ranks: int = 1
     reason: str | None = None
 
     def element(self, run_id: str) -> str | None:
@@ -67,7 +69,8 @@ class Submission(Frozen):
 def plan_submission(
     store: Store, plan: StudyPlan, run_ids: Sequence[str], snapshot: Path, cluster: str = "slurm"
 ) -> Submission:
-    """Enter a submission that is about to be made, with a copy of the plan that its jobs read."""
+    """Enter a submission that is about to be made, with a copy of that part of the plan which its jobs read."""
+    resources, mine = plan.profile.resources, set(run_ids)
     name = f"{plan.study.name}-{time.strftime('%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     submission = Submission(
         name=name,
@@ -78,8 +81,13 @@ def plan_submission(
         host=socket.gethostname(),
         pid=os.getpid(),
         cluster=cluster,
+        num_ranks=resources.ranks_per_node * resources.num_nodes,
     )
-    write_atomic(plan_file(store, name), dump(plan))
+    part = {
+        "cells": tuple(cell for cell in plan.cells if cell.run_id in mine),
+        "runs": {run_id: spec for run_id, spec in plan.runs.items() if run_id in mine},
+    }
+    write_atomic(plan_file(store, name), dump(plan.model_copy(update=part)))
     return save(store, submission)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shlex
 import signal
 import socket
@@ -35,6 +36,14 @@ DEFAULT_SIGNAL_SECONDS = 120
 UNLIMITED = 10**9
 _OWN = ("OMP_NUM_THREADS", "PYTHONHOME", "PYTHONSTARTUP")
 """Variables of the submitting shell that would decide how a job computes."""
+
+
+_UNCLEAR = re.compile(r"timed? ?out|unable to contact|zero bytes", re.IGNORECASE)
+"""What `sbatch` says when it cannot know whether the controller took the jobs."""
+
+
+class UnclearAnswerError(LaunchError):
+    """Nobody can tell from what `sbatch` said whether there are jobs now; Slurm must be asked for them by name."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,7 @@ def submit_array(
         parallel: most of these jobs at once.
 
     Raises:
+        UnclearAnswerError: the jobs may be there or not.
         LaunchError: Slurm refused; the message has its words.
     """
     jobs = [
@@ -90,11 +100,11 @@ def submit_array(
         with slurm_command.clean_environment(*_OWN), redirect_stderr(said):
             submitted = executor.submit_array(jobs)
     except FailedJobError as error:
-        raise LaunchError(f"Slurm refused the jobs: {_last_line(str(error))}") from error
+        if not _UNCLEAR.search(str(error)):
+            raise LaunchError(f"Slurm refused the jobs: {_last_line(str(error))}") from error
+        raise UnclearAnswerError(_unclear(error)) from error
     except FailedSubmissionError as error:
-        raise LaunchError(
-            f"sbatch said something unexpected: {error}. Run the same command again; it looks for the jobs first."
-        ) from error
+        raise UnclearAnswerError(_unclear(error)) from error
     return str(submitted[0].job_id).partition("_")[0]
 
 
@@ -205,6 +215,13 @@ def _export_ranks() -> None:
         socket.getaddrinfo(found.master_addr, None)
     except OSError:  # a node's name need not be a host's
         os.environ["MASTER_ADDR"] = slurm_command.address_of(found.master_addr)
+
+
+def _unclear(error: Exception) -> str:
+    return (
+        f"sbatch did not say clearly whether it submitted the jobs ({_last_line(str(error))}). Run the same command"
+        " again; it looks for them first."
+    )
 
 
 def _last_line(text: str) -> str:

@@ -113,7 +113,7 @@ def from_files(store: Store, run_id: str, submission: Submission) -> JobState | 
         return JobState(run_id, word, job_id, attempts[-1].host, reason, number)
     if attempts and attempts[-1].ended is None and (holder := live_holder(store.lock_path(run_id))) is not None:
         return JobState(run_id, "running", job_id, holder.host, None, number)
-    if (other := failed_rank(store, submission.name, run_id)) is not None:
+    if (other := failed_rank(store, submission.name, run_id, submission.num_ranks)) is not None:
         rank, attempt = other
         return JobState(run_id, "failed", job_id, attempt.host, f"rank {rank}: {attempt.cause}", number)
     return None

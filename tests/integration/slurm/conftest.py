@@ -342,9 +342,9 @@ def equal(finished):
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory, finished, slurm):
+def undisturbed(tmp_path_factory, make_place, slurm):
     """The store where the one long run has been made on this machine, undisturbed."""
-    place = type(finished)(tmp_path_factory.mktemp("undisturbed") / "place", finished.store.cache_dir.resolve())
+    place = make_place(tmp_path_factory.mktemp("undisturbed") / "place")
     site = Site(place, slurm)
     site.one_long_run()
     code, _, error = place.call(*Site.RUN)

@@ -176,7 +176,7 @@ def test_a_full_disk_loses_nothing(long_site, complete, small_disk):
     complete(num_submissions=2)
 
 
-def test_time_limits_are_taken_in_turns(site, place, same):
+def test_time_limits_are_taken_in_turns(site, place, same, make_place):
     site.one_long_run(steps=3000)
     site.edit("minutes: 5", "minutes: 1")
     site.edit("log_every: 1", "log_every: 100")
@@ -185,7 +185,7 @@ def test_time_limits_are_taken_in_turns(site, place, same):
     attempts = site.attempts()
     assert len(attempts) > 1
     assert all(each.requeued for each in attempts[:-1])
-    local = type(place)(place.path.parent / "local", place.store.cache_dir.resolve())
+    local = make_place(place.path.parent / "local")
     (local.path / "studies" / "fast.yaml").write_text(site.study.read_text())
     code, _, error = local.call(*site.RUN)
     assert code == 0, error

@@ -17,14 +17,14 @@ def test_a_study_through_slurm_equals_the_local_one(site, equal):
 
 
 @pytest.mark.slow
-def test_a_dozen_runs_need_as_many_arrays_as_the_limit_asks_for(site, place):
+def test_a_dozen_runs_need_as_many_arrays_as_the_limit_asks_for(site, place, make_place):
     site.edit("steps: 24", "steps: 6")
     output = site.finish(None, "--seeds", "6")
     assert "12 runs" in output
     assert [len(each.run_ids) for each in site.submissions()] == [4, 4, 4]  # the limit is 5
     records = site.place.records()
     assert len(records) == 12
-    local = type(place)(place.path.parent / "local", place.store.cache_dir.resolve())
+    local = make_place(place.path.parent / "local")
     (local.path / "studies" / "fast.yaml").write_text(site.study.read_text())
     code, _, error = local.call(*site.RUN, "--seeds", "6")
     assert code == 0, error

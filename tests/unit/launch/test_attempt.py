@@ -18,14 +18,14 @@ def test_attempts_are_kept_in_order_for_each_rank(store):
 
 
 def test_the_rank_that_failed_first_is_named(store):
-    assert failed_rank(store, "name", "run") is None
+    assert failed_rank(store, "name", "run", 4) is None
     save_attempts(store, "name", "run", (SECOND,))
     for rank, ended in ((1, 9.0), (2, 8.0), (3, None)):
         cause = None if ended is None else f"of {rank}"
         save_attempts(store, "name", "run", (SECOND.model_copy(update={"ended": ended, "cause": cause}),), rank)
-    rank, found = failed_rank(store, "name", "run")
+    rank, found = failed_rank(store, "name", "run", 4)
     assert (rank, found.cause) == (2, "of 2")
-    assert failed_rank(store, "name", "ru") is None
+    assert failed_rank(store, "name", "run", 2)[0] == 1
 
 
 def test_a_broken_file_is_named(store):

@@ -97,6 +97,21 @@ def test_a_refused_array_is_void(store, make_plan, slurm):
     assert ledger.submissions(store) == []
 
 
+def test_an_unclear_answer_is_looked_into_by_the_next_controller(store, make_plan, slurm):
+    plan = make_plan()
+    slurm.says("sbatch", "", code=1, error="sbatch: error: Socket timed out on send/recv operation")
+    with pytest.raises(LaunchError, match="looks for them first"):
+        submit(store, plan)
+    (made,) = ledger.submissions(store)
+    assert made.status == "planned"
+    slurm.says("sbatch", "Submitted batch job 13")
+    slurm.says("squeue", f"12_0|{made.name}|PENDING|x|")
+    submit(store, plan)
+    assert "scancel 12" in slurm.calls
+    (made,) = ledger.submissions(store)
+    assert (made.status, made.job_id) == ("submitted", "13")
+
+
 def test_arrays_share_what_may_go_at_once(store, make_plan, slurm):
     slurm.says("scontrol", "MaxArraySize = 1")
     submit(store, make_plan(), parallel=1)

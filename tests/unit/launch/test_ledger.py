@@ -16,6 +16,11 @@ def test_an_entry_is_there_before_and_after_sbatch(store, make_plan, tmp_path):
     assert (found.status, found.job_id, found.pid) == ("planned", None, os.getpid())
     assert found.element(first) is None
     assert StudyPlan.model_validate_json(ledger.plan_file(store, made.name).read_text()) == plan
+    part = ledger.plan_submission(store, plan, [second], tmp_path)
+    read = StudyPlan.model_validate_json(ledger.plan_file(store, part.name).read_text())
+    assert (list(read.runs), [cell.run_id for cell in read.cells]) == ([second], [second])
+    assert (read.id, read.command) == (plan.id, plan.command)
+    ledger.save(store, part, status="void")
     ledger.save(store, made, status="submitted", job_id="12")
     (found,) = ledger.submissions(store)
     assert (found.element(first), found.element(second)) == ("12_0", "12_1")

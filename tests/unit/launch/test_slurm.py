@@ -8,6 +8,7 @@ from vtbench.launch import ledger
 from vtbench.launch.job import Job
 from vtbench.launch.slurm import (
     SlurmRun,
+    UnclearAnswerError,
     has_pickles,
     job_minutes,
     parameters,
@@ -107,9 +108,16 @@ def test_a_refusal_has_slurms_words_and_is_said_once(store, submission, fake_slu
     assert capfd.readouterr().err == ""
 
 
-def test_an_answer_without_a_number_is_no_number(store, submission, fake_slurm):
-    fake_slurm.says("sbatch", "as you like")
-    with pytest.raises(LaunchError, match="unexpected"):
+@pytest.mark.parametrize(
+    ("text", "code", "error"),
+    [
+        ("as you like", 0, ""),
+        ("", 1, "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation"),
+    ],
+)
+def test_what_is_unclear_is_not_taken_for_a_refusal(store, submission, fake_slurm, text, code, error):
+    fake_slurm.says("sbatch", text, code, error)
+    with pytest.raises(UnclearAnswerError, match="looks for them first"):
         submit_array(store, submission, ResourceConfig(), ClusterConfig(), None)
 
 

@@ -98,6 +98,7 @@ def test_what_slurm_has_forgotten_is_looked_up(store, submission, fake_slurm):
 
 
 def test_another_ranks_failure_is_named(store, submission, fake_slurm):
+    submission = ledger.save(store, submission, num_ranks=2)
     first, _ = submission.run_ids
     save_attempts(store, submission.name, first, (attempt(),))
     save_attempts(store, submission.name, first, (attempt(ended=2.0, code=1, cause="no images"),), rank=1)
