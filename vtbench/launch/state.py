@@ -113,9 +113,6 @@ def from_files(store: Store, run_id: str, submission: Submission) -> JobState | 
         return JobState(run_id, word, job_id, attempts[-1].host, reason, number)
     if attempts and attempts[-1].ended is None and (holder := live_holder(store.lock_path(run_id))) is not None:
         return JobState(run_id, "running", job_id, holder.host, None, number)
-    if (other := failed_rank(store, submission.name, run_id, submission.num_ranks)) is not None:
-        rank, attempt = other
-        return JobState(run_id, "failed", job_id, attempt.host, f"rank {rank}: {attempt.cause}", number)
     return None
 
 
@@ -127,12 +124,16 @@ def from_slurm(store: Store, run_id: str, submission: Submission, jobs: Mapping[
     if jobs is None or job_id is None:
         return JobState(run_id, "unknown", job_id, node, "Slurm does not answer", number)
     job = jobs.get(job_id)
+    if job is not None and job.active:
+        word: Word = "queued" if job.state in PENDING else "running"
+        return JobState(run_id, word, job_id, job.node or None, _reason(job), number)
+    # the first rank has left no word; what another left says more than Slurm does
+    if (other := failed_rank(store, submission.name, run_id, submission.num_ranks)) is not None:
+        rank, attempt = other
+        return JobState(run_id, "failed", job_id, attempt.host, f"rank {rank}: {attempt.cause}", number)
     if job is None:
         reason = "the job is gone and left no word: killed with its node, or removed"
         return JobState(run_id, "failed", job_id, node, reason, number)
-    if job.active:
-        word: Word = "queued" if job.state in PENDING else "running"
-        return JobState(run_id, word, job_id, job.node or None, _reason(job), number)
     return JobState(run_id, "failed", job_id, job.node or node, CAUSES.get(job.state, _last_word(job)), number)
 
 

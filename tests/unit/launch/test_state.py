@@ -102,5 +102,8 @@ def test_another_ranks_failure_is_named(store, submission, fake_slurm):
     first, _ = submission.run_ids
     save_attempts(store, submission.name, first, (attempt(),))
     save_attempts(store, submission.name, first, (attempt(ended=2.0, code=1, cause="no images"),), rank=1)
+    fake_slurm.says("squeue", f"12_0|{submission.name}|RUNNING|None|node7")
+    assert look(store, submission).word == "running"  # the first rank may be about to record it
+    fake_slurm.says("squeue", f"12_0|{submission.name}|FAILED|NonZeroExitCode|node7")
     found = look(store, submission)
     assert (found.word, found.reason) == ("failed", "rank 1: no images")
