@@ -44,6 +44,16 @@ class StoreError(VtbenchError):
     """A file of the store is missing, broken, or of an unknown version."""
 
 
+class DiskFullError(StoreError):
+    """There is no room left for a file of the store; what was there before is kept."""
+
+    exit_code = 1
+
+
+class CheckpointError(StoreError):
+    """A checkpoint is missing, broken, or not what was written."""
+
+
 class ProtocolError(StoreError):
     """Values that were measured in different ways would be compared."""
 
@@ -64,10 +74,18 @@ class NonFiniteLossError(TrainingError):
     """The loss became NaN or infinite."""
 
 
+class ProcessLostError(TrainingError):
+    """Another process of the same run has ended without a word, or cannot be reached."""
+
+
 class RunsFailedError(VtbenchError):
     """Some runs of a study failed; the others are kept and a second `run` does only what is missing."""
 
     exit_code = 1
+
+
+class LaunchError(VtbenchError):
+    """Jobs cannot be submitted, found or ended; what was reached is kept."""
 
 
 def suggest(name: str, choices: Iterable[str]) -> str:

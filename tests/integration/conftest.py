@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,11 @@ class Place:
     Attributes:
         path: the folder.
         store: its store.
-        output: what the program printed there, where a fixture ran it.
+        output, seconds: what the program printed there, and how long it took, where a fixture ran it.
     """
 
     def __init__(self, path: Path, icons: Path) -> None:
-        self.path, self.store, self.output = path, Store(path / "runs"), ""
+        self.path, self.store, self.output, self.seconds = path, Store(path / "runs"), "", 0.0
         self._started: list[subprocess.Popen] = []
         (path / "studies").mkdir(parents=True)
         (path / "studies" / "fast.yaml").write_text(TEXT)
@@ -92,10 +93,18 @@ def place(tmp_path, icons):
 
 
 @pytest.fixture(scope="session")
+def make_place(icons):
+    """Return a place at a path."""
+    return lambda path: Place(path, icons)
+
+
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory, icons):
     """The place where the study has run to its end undisturbed, and what it printed."""
     place = Place(tmp_path_factory.mktemp("finished") / "place", icons)
+    started = time.monotonic()
     code, place.output, error = place.call("vtbench", "run", "studies/fast.yaml")
+    place.seconds = time.monotonic() - started
     assert code == 0, error
     yield place
     place.end()

@@ -1,7 +1,9 @@
 """Whatever ends a study early, the same command ends it as if nothing had happened."""
 
 import os
+import shutil
 import signal
+import subprocess
 import time
 
 import numpy as np
@@ -77,8 +79,35 @@ def test_kills_at_any_moment_leave_no_trace_in_the_results(place, finished):
     code, output, error = place.call(*RUN)
     assert code == 0, error
     assert "1 of them done already" in output
-    assert place.records().keys() == finished.records().keys() == {first, second}
-    for run_id in (first, second):
+    assert_equal_studies(place, finished)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("num_kills", [5, pytest.param(50, marks=pytest.mark.soak)])
+def test_kills_at_random_moments_leave_no_trace_in_the_results(place, finished, num_kills):
+    """From the first import to the last report; a study that ends in between begins again from nothing."""
+    draw = np.random.default_rng(num_kills)
+    killed = 0
+    while killed < num_kills:
+        process = place.start(*RUN)
+        try:
+            process.communicate(timeout=draw.uniform(0, finished.seconds))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            killed += 1
+        else:
+            assert process.returncode == 0
+            assert_equal_studies(place, finished)
+            shutil.rmtree(place.store.root / "runs")
+    code, _, error = place.call(*RUN)
+    assert code == 0, error
+    assert_equal_studies(place, finished)
+
+
+def assert_equal_studies(place, finished):
+    assert place.records().keys() == finished.records().keys()
+    for run_id in finished.records():
         assert_equal(place.store, finished.store, run_id)
 
 

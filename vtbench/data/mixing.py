@@ -9,7 +9,7 @@ what one process would.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -41,6 +41,16 @@ class Batch:
     labels: Int64[Tensor, " batch"]
     indices: Int64[Tensor, " batch"]
 
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch with its images on a device."""
+        return replace(self, inputs=self.inputs.to(device), targets=self.targets.to(device))
+
+    def split(self, num_parts: int) -> list[Batch]:
+        """Return the batch in equal parts, in order; `num_parts` must divide it."""
+        pieces = (getattr(self, field.name).chunk(num_parts) for field in fields(self))
+        names = [field.name for field in fields(self)]
+        return [Batch(**dict(zip(names, part, strict=True))) for part in zip(*pieces, strict=True)]
+
 
 class Batches(Dataset[Batch | DataError]):
     """The batches of a run, by step.
@@ -53,16 +63,21 @@ class Batches(Dataset[Batch | DataError]):
         mixing: the sizes and their weights.
         batch_size: images a step, of all processes together.
         seed: the run's seed.
+        num_parts: into how many equal parts each process cuts its share.
 
     Raises:
-        DataError: the batch cannot be divided among the processes.
+        DataError: the batch cannot be divided among the processes and their parts.
     """
 
-    def __init__(self, dataset: ImageDataset, mixing: MixingConfig, batch_size: int, seed: int) -> None:
-        if batch_size % distributed.world_size():
+    def __init__(
+        self, dataset: ImageDataset, mixing: MixingConfig, batch_size: int, seed: int, num_parts: int = 1
+    ) -> None:
+        world = distributed.world_size()
+        if batch_size % (world * num_parts):
+            parts = f" in {num_parts} parts each (train.grad_accumulation)" if num_parts > 1 else ""
             raise DataError(
-                f"train.batch_size is {batch_size}, which {distributed.world_size()} processes cannot share evenly."
-                " It counts the images of all processes: choose a multiple."
+                f"train.batch_size is {batch_size}, which {world} processes cannot share evenly{parts}."
+                f" It counts the images of all processes: choose a multiple of {world * num_parts}."
             )
         self.dataset = dataset
         self.mixing = mixing

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from vtbench.evaluate import METRICS
 from vtbench.schema.record import RunRecord
 from vtbench.schema.study import StudyPlan
@@ -10,6 +12,14 @@ from vtbench.store.outline import RecordOutline, load_outlines
 
 ValueKey = tuple[str, int, str | int | float | None, str | int | float | None]
 """What makes a stored value one that a plan asks for: metric, its version, resolution, number of tokens."""
+
+Retry = Literal["all", "failed", "none"]
+"""Which runs that are not done to make: all, only those that failed, or only those that did not."""
+
+
+def wanted(retry: Retry, failed: bool) -> bool:
+    """Return whether a run that is not done is to be made."""
+    return retry == "all" or (retry == "failed") == failed
 
 
 def is_done(plan: StudyPlan, record: RunRecord | RecordOutline | None) -> bool:

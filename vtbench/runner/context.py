@@ -17,7 +17,7 @@ from vtbench.runner.build import build_tokenizer
 from vtbench.schema.run import RunSpec
 from vtbench.schema.study import StudyPlan
 from vtbench.store.layout import Store
-from vtbench.store.writer import RunWriter
+from vtbench.store.open_record import OpenRecord
 from vtbench.train import checkpoint
 
 
@@ -28,7 +28,7 @@ class RunContext:
     store: Store
     plan: StudyPlan
     spec: RunSpec
-    writer: RunWriter
+    writer: OpenRecord
     device: torch.device
 
     @property

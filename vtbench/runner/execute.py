@@ -2,29 +2,42 @@
 
 Stages run in order, each leaves what it made in the record before the next begins, and each is skipped or shortened
 by what the record holds already. So executing a run again after any interruption does only what is missing.
+
+Several processes, started by torchrun or srun, train a run together and share out its measuring; what goes by the clock
+is left to the first of them.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+from pathlib import Path
+from types import ModuleType
 
 import torch
 
-from vtbench.errors import DataError, VtbenchError
+from vtbench.distributed import collectives, is_main, local_rank, world_size
+from vtbench.distributed.watch import Watch
+from vtbench.errors import DataError
 from vtbench.runner.context import RunContext
 from vtbench.runner.stages import evaluate_reconstruction, measure_cost, train_tokenizer
-from vtbench.schema.record import RunError, RunRecord, StageRecord
+from vtbench.runner.team import announce, as_error, joined, lost, opened, record_failure, share, words
+from vtbench.schema.record import RunRecord
 from vtbench.schema.study import StudyPlan
+from vtbench.store.files import disk_error
 from vtbench.store.layout import Store
+from vtbench.store.open_record import OpenRecord
 from vtbench.store.provenance import collect, now
-from vtbench.store.writer import RunWriter
 
-STAGES = (train_tokenizer, evaluate_reconstruction, measure_cost)
+TOGETHER = (train_tokenizer, evaluate_reconstruction)
+ALONE = (measure_cost,)
 
 
 def execute(store: Store, plan: StudyPlan, run_id: str, fresh: bool = False) -> RunRecord:
     """Train and measure the run `run_id` of `plan`; return its record.
+
+    In a process that is not the first of several, the record is as far as this process knows it.
 
     Args:
         store: where runs lie.
@@ -39,28 +52,58 @@ def execute(store: Store, plan: StudyPlan, run_id: str, fresh: bool = False) -> 
     """
     spec = plan.runs[run_id]
     device = _device(plan.profile.resources.device)
-    with RunWriter(store, spec, collect(plan.command)) as writer:
-        if fresh:
-            _forget(store, writer, plan.command)
-        context = RunContext(store=store, plan=plan, spec=spec, writer=writer, device=device)
-        writer.update(status="running", error=None)
-        for stage in STAGES:
-            try:
-                stage.run(context)
-            # Whatever it was, the record must say so before the process ends; nothing is swallowed.
-            except Exception as error:
-                _fail(writer, stage.NAME, error)
-                raise
-        finished = writer.record.provenance.model_copy(update={"finished": now()})
-        writer.update(status="done", provenance=finished)
-        return writer.record
+    with joined(device) as watch, opened(store, spec, plan.command, watch) as record:
+        if is_main():
+            if fresh:
+                _forget(store, record, plan.command)
+            record.update(status="running", error=None)
+        share(record, watch)
+        context = RunContext(store=store, plan=plan, spec=spec, writer=record, device=device)
+        for stage in TOGETHER:
+            _run(stage, context, watch)
+        collectives.barrier()
+        if is_main():
+            for stage in ALONE:
+                _run(stage, context, watch)
+            finished = record.record.provenance.model_copy(update={"finished": now()})
+            record.update(status="done", provenance=finished)
+        return record.record
+
+
+def _run(stage: ModuleType, context: RunContext, watch: Watch | None) -> None:
+    try:
+        stage.run(context)
+    # Whatever it was, the record and the other processes must know before this one ends; nothing is swallowed.
+    except (Exception, KeyboardInterrupt) as error:
+        cause = _named(lost(error), context.store.root)
+        other = announce(watch, cause, stage.NAME)
+        if other is not None:
+            cause = as_error(other)
+            if not isinstance(cause, KeyboardInterrupt):
+                record_failure(context.writer, other.stage or stage.NAME, other.kind, other.text)
+        elif not isinstance(cause, KeyboardInterrupt):
+            record_failure(context.writer, stage.NAME, type(cause).__name__, words(cause))
+        if cause is error:
+            raise
+        raise cause from error
+
+
+def _named(error: BaseException, root: Path) -> BaseException:
+    """Return an error as the user's one where it is the disk that is full, whoever wrote to it."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return disk_error(Path(os.fsdecode(error.filename)) if error.filename else root, error)
+    return error
 
 
 def _device(name: str) -> torch.device:
-    """Return the device; on a CPU, also fix the order of sums and the number of threads, on which results depend."""
+    """Return this process's device; on a CPU, also fix what results depend on: order of sums, number of threads."""
     device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise DataError(f"this profile runs on '{name}', and torch sees no CUDA device; --profile tiny needs none")
+    if device.type == "cuda" and world_size() > 1:
+        # A launcher shows each process its own card, or all of them to all.
+        device = torch.device("cuda", local_rank() % torch.cuda.device_count())
+        torch.cuda.set_device(device)
     if device.type == "cpu":
         torch.use_deterministic_algorithms(True)
         # Filling new memory with NaN finds reads of what was never written; it costs 4 % of a step and changes nothing.
@@ -69,17 +112,10 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _forget(store: Store, writer: RunWriter, command: str) -> None:
-    run_id = writer.record.spec.run_id
+def _forget(store: Store, record: OpenRecord, command: str) -> None:
+    run_id = record.record.spec.run_id
     shutil.rmtree(store.checkpoint_dir(run_id), ignore_errors=True)
     shutil.rmtree(store.samples_dir(run_id), ignore_errors=True)
     shutil.rmtree(store.measured_dir(run_id), ignore_errors=True)
-    writer.truncate_log(-1)
-    writer.update(stages=(), metrics=(), provenance=collect(command))
-
-
-def _fail(writer: RunWriter, stage: str, error: Exception) -> None:
-    message = str(error) if isinstance(error, VtbenchError) else f"{type(error).__name__}: {error}"
-    before = writer.record.stage(stage) or StageRecord(name=stage, status="failed")
-    writer.set_stage(before.model_copy(update={"status": "failed"}))
-    writer.update(status="failed", error=RunError(kind=type(error).__name__, message=message, stage=stage))
+    record.truncate_log(-1)
+    record.update(stages=(), metrics=(), provenance=collect(command))

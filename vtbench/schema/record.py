@@ -52,6 +52,7 @@ class StageRecord(Frozen):
     seconds: float = 0.0
     peak_memory_bytes: int | None = None
     checkpoint: str | None = None
+    num_processes: int = 1
 
 
 class Provenance(Frozen):

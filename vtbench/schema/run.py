@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 
 from vtbench.schema.base import Frozen, Resolution
 
@@ -20,6 +29,11 @@ IDENTITY_VERSION = 1
 def irrelevant(default: Any) -> Any:
     """Declare a field that cannot change a run's result: it is left out of the run's id."""
     return Field(default=default, json_schema_extra={"identity": False})
+
+
+def added(default: Any) -> Any:
+    """Declare a field that older runs did not have: at its default it is left out of the id, so that theirs stay."""
+    return Field(default=default, json_schema_extra={"identity": "unless default"})
 
 
 class Component(BaseModel):
@@ -83,10 +97,16 @@ class NumTokensRange(Frozen):
 
 
 class TrainConfig(Frozen):
-    """The loop: how many steps of what size, with which optimiser."""
+    """The loop: how many steps of what size, with which optimiser.
+
+    `batch_size` counts the images of a step: all processes together share them out, and each takes its share in
+    `grad_accumulation` parts. `parallel` says what several processes do with the model: `ddp` copies it to each, `fsdp`
+    divides its weights, gradients and optimiser state among them; alone, a process has all of it.
+    """
 
     steps: PositiveInt
     batch_size: PositiveInt
+    grad_accumulation: PositiveInt = added(1)
     num_tokens: NumTokensRange | None = None
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
@@ -97,6 +117,17 @@ class TrainConfig(Frozen):
     checkpoint_every: PositiveInt = irrelevant(200)
     log_every: PositiveInt = irrelevant(20)
     num_workers: NonNegativeInt = irrelevant(0)
+    parallel: Literal["ddp", "fsdp"] = irrelevant("ddp")
+
+    @model_validator(mode="after")
+    def _divides(self) -> TrainConfig:
+        if self.batch_size % self.grad_accumulation:
+            raise ValueError(
+                f"batch_size {self.batch_size} is no multiple of grad_accumulation {self.grad_accumulation}"
+            )
+        if self.parallel == "fsdp" and self.precision == "fp16":
+            raise ValueError("parallel fsdp trains in fp32 or bf16, not in fp16")
+        return self
 
 
 class PerceptualConfig(Frozen):

@@ -60,7 +60,8 @@ def relevant(value: Any) -> Any:
     if isinstance(value, BaseModel):
         plain = json.loads(value.model_dump_json())
         fields = type(value).model_fields
-        return {name: _field(getattr(value, name), plain[name]) for name in fields if _counts(fields[name])}
+        counting = (name for name in fields if _counts(fields[name], getattr(value, name)))
+        return {name: _field(getattr(value, name), plain[name]) for name in counting}
     return _field(value, value)
 
 
@@ -75,9 +76,10 @@ def _field(value: Any, plain: Any) -> Any:
     return plain
 
 
-def _counts(field: Any) -> bool:
+def _counts(field: Any, value: Any) -> bool:
     extra = field.json_schema_extra
-    return not (isinstance(extra, dict) and extra.get("identity") is False)
+    mark = extra.get("identity") if isinstance(extra, dict) else None
+    return mark is not False and not (mark == "unless default" and value == field.default)
 
 
 @lru_cache(100_000)

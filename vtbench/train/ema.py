@@ -5,12 +5,16 @@ At step s the decay is `min(decay, (1 + s) / (10 + s))`, so early weights are so
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
+from vtbench.train.divided import alike, local
+
 
 class Ema:
-    """The average, kept in fp32 beside the model.
+    """The average, kept in fp32 beside the model, and divided among processes as the model is.
 
     Args:
         model: the model that is trained; the average starts at its weights.
@@ -29,7 +33,14 @@ class Ema:
         current = model.state_dict()
         averaged = [name for name in self.state if name in self._averaged]
         torch._foreach_lerp_(
-            [self.state[name] for name in averaged], [current[name].detach() for name in averaged], 1 - decay
+            [local(self.state[name]) for name in averaged],
+            [local(current[name].detach()) for name in averaged],
+            1 - decay,
         )
         for name in self.state.keys() - self._averaged:
             self.state[name].copy_(current[name])
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Restore the average from whole tensors."""
+        for name, value in state.items():
+            self.state[name].copy_(alike(value, self.state[name]))

@@ -1,7 +1,8 @@
 """The loop: batches in, steps, log lines and checkpoints out.
 
 Each batch and each random choice is a function of the seed and the step, so a run that was stopped goes on from its
-last checkpoint and ends bitwise equal (on a CPU) to one that was not.
+last checkpoint and ends bitwise equal (on a CPU) to one that was not. Several processes go through it step by step
+together: the first one writes, and all of them stop after the same step.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from torch import Tensor
 
 from vtbench.data.mixing import Batch
+from vtbench.distributed import collectives, is_main
 from vtbench.errors import NonFiniteLossError
 from vtbench.schema.run import TrainConfig
 from vtbench.train import checkpoint
@@ -32,6 +34,9 @@ class Journal(Protocol):
 
     def truncate_log(self, step: int) -> None:
         """Drop lines after `step`."""
+
+    def sync_log(self) -> None:
+        """Wait until the lines are on disk."""
 
     def progress(self, stage: str, step: int, total: int, rate: float | None = None) -> None:
         """Say where the run is; `rate` is in steps a second."""
@@ -84,19 +89,24 @@ class Loop:
         self.folder, self.journal, self.name = folder, journal, name
 
     def _resume(self) -> int:
-        """Restore the newest checkpoint and return how many steps are done."""
-        state = checkpoint.load_latest(self.folder)
-        if state is None:
+        """Restore the newest checkpoint, the same in all processes, and return how many steps are done."""
+        state = checkpoint.load_latest(self.folder) if is_main() else None
+        done = int(collectives.from_main(torch.tensor(-1 if state is None else state["step"])))
+        if done < 0:
             self.journal.truncate_log(-1)
             return 0
+        state = state or checkpoint.load(checkpoint.path_of(self.folder, done))
         self.step.load_state_dict(state)
         checkpoint.set_rng_state(state["rng"])
-        done = int(state["step"])
         self.journal.truncate_log(done - 1)
         return done
 
-    def _save(self, done: int) -> Path:
-        return checkpoint.save(self.folder, done, {**self.step.state_dict(), "rng": checkpoint.rng_state()})
+    def _save(self, done: int) -> None:
+        state = self.step.state_dict()
+        if is_main():
+            self.journal.sync_log()
+            checkpoint.save(self.folder, done, {**state, "rng": checkpoint.rng_state()})
+        collectives.barrier()
 
     def run(self) -> LoopResult:
         """Train to the end.
@@ -109,7 +119,7 @@ class Loop:
         first = self._resume()
         with deferred_stop() as stop:
             done, path = self._steps(first, stop)
-        if stop.raised:
+        if collectives.any_true(stop.raised):
             raise KeyboardInterrupt
         return LoopResult(steps=done, seconds=time.monotonic() - started, checkpoint=path)
 
@@ -123,7 +133,7 @@ class Loop:
         for batch in self.batches(first, config.steps):
             values = self.step.run(done, batch)
             unchecked += 1
-            final, stopping = done + 1 == config.steps, stop.raised
+            final, stopping = done + 1 == config.steps, collectives.any_true(stop.raised)
             save = final or stopping or (done + 1) % config.checkpoint_every == 0
             log = final or done % config.log_every == 0
             if every_step or save or log:

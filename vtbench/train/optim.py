@@ -1,8 +1,8 @@
 """Optimisers and what each of them updates.
 
 Weight decay acts on the weights of linear and convolution layers alone: not on vectors, embeddings, tokens or
-codebooks (official VibeToken code). Muon (Jordan et al. 2024), where chosen, updates the matrices inside transformer
-blocks, and AdamW the rest.
+codebooks (official VibeToken code). Muon (Jordan et al. 2024), where chosen, updates the matrices of the layers that a
+model stacks (what stands in a `ModuleList`, whatever its class), and AdamW the rest.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
-from vtbench.models.nn.transformer import Block
 from vtbench.schema.run import OptimizerConfig
+from vtbench.train.divided import alike
+from vtbench.train.parallel import layers
 
 
 class Optimizers:
@@ -49,9 +50,17 @@ class Optimizers:
         return [member.state_dict() for member in self.members]
 
     def load_state_dict(self, state: list[dict]) -> None:
-        """Restore each member's state."""
+        """Restore each member's state from whole tensors; a divided parameter's are divided as it is."""
         for member, part in zip(self.members, state, strict=True):
-            member.load_state_dict(part)
+            parameters = [parameter for group in member.param_groups for parameter in group["params"]]
+            divided = {number: _as_parameter(values, parameters[number]) for number, values in part["state"].items()}
+            member.load_state_dict({**part, "state": divided})
+
+
+def _as_parameter(values: dict, parameter: Tensor) -> dict:
+    """Divide what an optimiser keeps of a parameter, where it has the parameter's shape."""
+    fits = {name: isinstance(value, Tensor) and value.shape == parameter.shape for name, value in values.items()}
+    return {name: alike(value, parameter) if fits[name] else value for name, value in values.items()}
 
 
 def _decayed(model: nn.Module) -> set[int]:
@@ -59,15 +68,14 @@ def _decayed(model: nn.Module) -> set[int]:
     return {id(layer.weight) for layer in layers}
 
 
-def _block_matrices(model: nn.Module) -> set[int]:
-    blocks = (module for module in model.modules() if isinstance(module, Block))
-    return {id(p) for block in blocks for p in block.parameters() if p.ndim == 2}
+def _layer_matrices(model: nn.Module) -> set[int]:
+    return {id(m.weight) for layer in layers(model) for m in layer.modules() if isinstance(m, nn.Linear)}
 
 
 def build_optimizers(model: nn.Module, config: OptimizerConfig) -> Optimizers:
     """Return the optimisers of `model`'s trainable parameters; each parameter is in exactly one group."""
     parameters = [p for p in model.parameters() if p.requires_grad]
-    matrices = _block_matrices(model) if config.name == "muon" else set()
+    matrices = _layer_matrices(model) if config.name == "muon" else set()
     rest = [p for p in parameters if id(p) not in matrices]
     decayed = _decayed(model)
 

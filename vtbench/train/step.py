@@ -6,19 +6,23 @@ The loop sees a `TrainStep` and nothing of models, losses or studies; a generato
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vtbench.data.mixing import Batch
+from vtbench.distributed import collectives, is_main, rank, world_size
 from vtbench.models.losses.tokenizer_loss import TokenizerLoss
-from vtbench.models.tokenizers.base import Tokenizer, TokenizerOutput
+from vtbench.models.nn.step_state import step_states
+from vtbench.models.tokenizers.base import Geometry, Tokenizer, TokenizerOutput
 from vtbench.schema.run import TrainConfig
-from vtbench.seeding import rng
+from vtbench.seeding import derive, rng
+from vtbench.train.divided import alike, whole
 from vtbench.train.ema import Ema
 from vtbench.train.optim import Optimizers, build_optimizers
+from vtbench.train.parallel import Exchange, divide
 from vtbench.train.schedule import factor
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -50,8 +54,11 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 class TokenizerStep(TrainStep):
     """Reconstruct a batch at the step's sizes, length and patches; update the discriminator too once the GAN has begun.
 
+    The batch is this process's share, and is worked off in `config.grad_accumulation` parts. Gradients, and all that is
+    taken from the batch otherwise, are those of the whole batch: how it is cut shows in nothing but rounding.
+
     Args:
-        model: the tokenizer, on its device.
+        model: the tokenizer, on its device, the same in every process.
         loss: its losses, on the same device.
         config: the run's training section.
         seed: the run's seed; the step's choices are a function of it and the step alone.
@@ -60,7 +67,8 @@ class TokenizerStep(TrainStep):
     def __init__(self, model: Tokenizer, loss: TokenizerLoss, config: TrainConfig, seed: int) -> None:
         self.model, self.loss, self.config, self.seed = model, loss, config, seed
         self.device = next(model.parameters()).device
-        self.forward: Callable[..., TokenizerOutput] = torch.compile(model) if config.compile else model
+        undivided = divide(model, self.device) if config.parallel == "fsdp" else set()
+        self.exchange = Exchange(model, undivided, config.compile)
         self.optimizers = build_optimizers(model, config.optimizer)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
         self.ema = Ema(model, config.ema.decay) if config.ema is not None else None
@@ -78,28 +86,73 @@ class TokenizerStep(TrainStep):
             return None
         return int(rng(self.seed, "num_tokens", step).integers(wanted.min, wanted.max + 1))
 
+    def _geometry(self, step: int, batch: Batch) -> Geometry:
+        input_size = (batch.inputs.shape[-2], batch.inputs.shape[-1])
+        target_size = (batch.targets.shape[-2], batch.targets.shape[-1])
+        choices = rng(self.seed, "geometry", step)
+        return self.model.draw_geometry(choices, input_size, target_size, self._num_tokens(step))
+
     def run(self, step: int, batch: Batch) -> dict[str, Tensor]:
         """Train on a batch; see `TrainStep.run`."""
-        inputs, targets = batch.inputs.to(self.device), batch.targets.to(self.device)
-        input_size = (inputs.shape[-2], inputs.shape[-1])
-        target_size = (targets.shape[-2], targets.shape[-1])
-        choices = rng(self.seed, "geometry", step)
-        geometry = self.model.draw_geometry(choices, input_size, target_size, self._num_tokens(step))
+        if not is_main():
+            # What is drawn for all, the first process draws, whose generator goes on from step to step.
+            torch.manual_seed(derive(self.seed, "process", rank(), step))
+        geometry = self._geometry(step, batch)
+        parts = batch.to(self.device).split(self.config.grad_accumulation)
         schedule = factor(self.config.schedule, step, self.config.steps)
-
         self.model.train()
+        self._preview(parts, geometry)
+        reconstructions, scalars = self._train(step, parts, geometry, schedule)
+        if self.discriminator_optimizers is not None and self.loss.gan_active(step):
+            scalars |= self._train_discriminator(step, parts, reconstructions, schedule)
+        return scalars | {"learning_rate_factor": torch.tensor(schedule)}
+
+    def _forward(self, part: Batch, geometry: Geometry) -> TokenizerOutput:
+        size = (part.targets.shape[-2], part.targets.shape[-1])
+        with autocast(self.device, self.config.precision):
+            output: TokenizerOutput = self.exchange.forward(part.inputs, size, geometry)
+        return output
+
+    @torch.no_grad()
+    def _preview(self, parts: Sequence[Batch], geometry: Geometry) -> None:
+        """Show the whole batch to what starts from it; a part that is the whole batch shows itself."""
+        if len(parts) == 1 and world_size() == 1:
+            return
+        curious = [state for state in step_states(self.model) if state.wants_preview()]
+        if not curious:
+            return
+        for state in curious:
+            state.begin_preview()
+        for part in parts:
+            self._forward(part, geometry)
+        for state in curious:
+            state.end_preview()
+
+    def _train(
+        self, step: int, parts: Sequence[Batch], geometry: Geometry, schedule: float
+    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Update the model and its average; return the reconstructions of the parts, and the means of the scalars."""
         self.optimizers.set_factor(schedule)
         self.optimizers.zero_grad()
-        with autocast(self.device, self.config.precision):
-            output = self.forward(inputs, target_size, geometry)
-            loss, scalars = self.loss.generator(output, targets, step)
-        self.scaler.scale(loss).backward()
+        reconstructions, found = [], []
+        for part in parts:
+            with self.exchange.part(last=part is parts[-1]):
+                output = self._forward(part, geometry)
+                with autocast(self.device, self.config.precision):
+                    loss, scalars = self.loss.generator(output, part.targets, step)
+                self.scaler.scale(_share(loss, len(parts))).backward()
+            reconstructions.append(output.reconstruction.detach())
+            found.append(scalars | {"loss": loss.detach()})
+        self.exchange.finish()
+        for state in step_states(self.model):
+            state.end_step()
+        scalars = collectives.mean_scalars(_means(found))
         self.optimizers.unscale(self.scaler)
         limit = self.config.grad_clip if self.config.grad_clip is not None else float("inf")
-        grad_norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        grad_norm = self.exchange.clip(limit)
         # Where it costs no waiting (the scaler waits anyway), weights that a broken gradient would spoil stay good.
         looked_at = self.device.type == "cpu" or self.scaler.is_enabled()
-        if not looked_at or (torch.isfinite(loss) and torch.isfinite(grad_norm)):
+        if not looked_at or (torch.isfinite(scalars["loss"]) and torch.isfinite(grad_norm)):
             self.optimizers.step(self.scaler)
             if self.ema is not None:
                 self.ema.update(self.model, step)
@@ -107,30 +160,33 @@ class TokenizerStep(TrainStep):
         if self.scaler.is_enabled():
             # An overflow is no failure: the step is left out and the scale is lowered.
             grad_norm = grad_norm.nan_to_num(0.0, 0.0, 0.0)
-        if self.discriminator_optimizers is not None and self.loss.gan_active(step):
-            reconstruction = output.reconstruction.detach()
-            scalars |= self._train_discriminator(step, targets, reconstruction, schedule)
-        extra = {"loss": loss.detach(), "grad_norm": grad_norm, "learning_rate_factor": torch.tensor(schedule)}
-        return scalars | extra
+        return reconstructions, scalars | {"grad_norm": grad_norm}
 
     def _train_discriminator(
-        self, step: int, targets: Tensor, reconstruction: Tensor, schedule: float
+        self, step: int, parts: Sequence[Batch], reconstructions: Sequence[Tensor], schedule: float
     ) -> dict[str, Tensor]:
         optimizers, scaler = self.discriminator_optimizers, self.discriminator_scaler
         assert optimizers is not None
+        assert self.loss.patch_discriminator is not None
         optimizers.set_factor(schedule)
         optimizers.zero_grad()
-        with autocast(self.device, self.config.precision):
-            loss, scalars = self.loss.discriminator(targets, reconstruction, step)
-        scaler.scale(loss).backward()
+        found = []
+        for part, reconstruction in zip(parts, reconstructions, strict=True):
+            with autocast(self.device, self.config.precision):
+                loss, scalars = self.loss.discriminator(part.targets, reconstruction, step)
+            scaler.scale(_share(loss, len(parts))).backward()
+            found.append(scalars)
+        collectives.mean_gradients(self.loss.patch_discriminator.parameters())
+        for state in step_states(self.loss):
+            state.end_step()
         optimizers.step(scaler)
         scaler.update()
-        return scalars
+        return collectives.mean_scalars(_means(found))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return model, average, losses' own state, optimisers and scalers."""
+        """Return model, average, losses' own state, optimisers and scalers, whole; all processes must call it."""
         discriminator = self.discriminator_optimizers
-        return {
+        state = {
             "model": self.model.state_dict(),
             "ema": None if self.ema is None else self.ema.state,
             "loss": self.loss.state_dict(),
@@ -139,16 +195,29 @@ class TokenizerStep(TrainStep):
             "discriminator_optimizers": None if discriminator is None else discriminator.state_dict(),
             "discriminator_scaler": self.discriminator_scaler.state_dict(),
         }
+        return whole(state, keep=is_main()) if self.config.parallel == "fsdp" else state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        self.model.load_state_dict(state["model"])
+        present = self.model.state_dict()
+        self.model.load_state_dict({name: alike(value, present[name]) for name, value in state["model"].items()})
         if self.ema is not None:
-            for name, value in state["ema"].items():
-                self.ema.state[name].copy_(value)
+            self.ema.load(state["ema"])
         self.loss.load_state_dict(state["loss"])
         self.optimizers.load_state_dict(state["optimizers"])
         self.scaler.load_state_dict(state["scaler"])
         if self.discriminator_optimizers is not None:
             self.discriminator_optimizers.load_state_dict(state["discriminator_optimizers"])
         self.discriminator_scaler.load_state_dict(state["discriminator_scaler"])
+
+
+def _share(loss: Tensor, num_parts: int) -> Tensor:
+    """Return what a part's loss adds to the batch's."""
+    return loss if num_parts == 1 else loss / num_parts
+
+
+def _means(found: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the mean of each scalar over the parts of a batch."""
+    if len(found) == 1:
+        return found[0]
+    return {name: torch.stack([scalars[name] for scalars in found]).mean(0) for name in found[0]}

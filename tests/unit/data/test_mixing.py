@@ -149,3 +149,16 @@ def test_real_icons(tmp_path: Path) -> None:
     found = list(Batches(dataset, mixing, batch_size=4, seed=0).iterate(0, 8))
     assert {tuple(batch.targets.shape[2:]) for batch in found} == {(16, 16), (16, 24)}
     assert all(0 <= batch.inputs.min() < batch.inputs.max() <= 1 for batch in found)
+
+
+def test_a_batch_is_split_in_order():
+    batch = Batch(
+        inputs=torch.rand(4, 3, 2, 2),
+        targets=torch.rand(4, 3, 2, 4),
+        labels=torch.arange(4),
+        indices=torch.arange(4, 8),
+    )
+    parts = batch.split(2)
+    assert [part.indices.tolist() for part in parts] == [[4, 5], [6, 7]]
+    assert torch.equal(torch.cat([part.targets for part in parts]), batch.targets)
+    assert torch.equal(batch.to(torch.device("cpu")).inputs, batch.inputs)

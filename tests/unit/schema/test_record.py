@@ -56,7 +56,10 @@ def test_a_record_of_version_1_loads_and_is_written_again_as_it_was(record):
     written, read = json.loads(record.model_dump_json()), json.loads(VERSION_1)
     written["spec"].pop("config")
     read["spec"].pop("config")  # its defaults are filled in
-    assert written.pop("protocols") == {}  # later than this record
+    # later than this record
+    assert written.pop("protocols") == {}
+    assert [stage.pop("num_processes") for stage in written["stages"]] == [1 for _ in read["stages"]]
+    assert [value.pop("without_blocks") for value in written["metrics"]] == [[] for _ in read["metrics"]]
     assert written == read
 
 

@@ -55,7 +55,7 @@ def test_only_what_cannot_change_a_result_is_irrelevant():
         for name, field in TrainConfig.model_fields.items()
         if (field.json_schema_extra or {}).get("identity") is False
     }
-    assert marked == {"checkpoint_every", "log_every", "num_workers"}
+    assert marked == {"checkpoint_every", "log_every", "num_workers", "parallel"}
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,8 @@ def test_only_what_cannot_change_a_result_is_irrelevant():
         {"steps": 0},
         {"steps": "10"},
         {"batch_size": -1},
+        {"grad_accumulation": 3},
+        {"parallel": "fsdp", "precision": "fp16"},
         {"precision": "fp8"},
         {"grad_clip": 0.0},
         {"num_tokens": {"min": 0, "max": 4}},

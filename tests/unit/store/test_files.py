@@ -1,3 +1,5 @@
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -5,8 +7,17 @@ import time
 
 import pytest
 
-from vtbench.errors import StoreError
-from vtbench.store.files import append_line, read_json, read_lines, replacing, write_atomic
+from vtbench.errors import DiskFullError, StoreError
+from vtbench.store.files import (
+    append_line,
+    disk_errors,
+    read_json,
+    read_lines,
+    replacing,
+    sync_file,
+    sync_folder,
+    write_atomic,
+)
 
 ENDLESS_WRITER = """
 import json, sys
@@ -97,3 +108,48 @@ def test_kill_leaves_whole_files(tmp_path):
         assert lines
         assert all(line.startswith("[") and line.endswith("]") for line in lines)
         (tmp_path / "log.jsonl").unlink()
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "said"),
+    [
+        (errno.ENOSPC, DiskFullError, "the disk is full"),
+        (errno.EDQUOT, DiskFullError, "the disk is full"),
+        (errno.EROFS, StoreError, "read-only"),
+        (errno.EACCES, StoreError, "Change the permissions"),
+        (errno.ESTALE, StoreError, "its folder is gone or its disk does not answer"),
+        (errno.EMFILE, StoreError, "cannot be used"),
+    ],
+)
+def test_what_a_disk_did_is_named(tmp_path, number, kind, said):
+    path = tmp_path / "a.txt"
+    write_atomic(path, "old")
+
+    def fail():
+        with replacing(path):
+            raise OSError(number, os.strerror(number))
+
+    with pytest.raises(kind, match=said) as caught:
+        fail()
+    assert type(caught.value) is kind
+    assert str(path) in str(caught.value)
+    assert (path.read_text(), list(tmp_path.iterdir())) == ("old", [path])
+
+
+def test_an_error_of_another_file_is_not_laid_at_this_ones_door(tmp_path):
+    with pytest.raises(FileNotFoundError), disk_errors(tmp_path / "a" / "b.txt"):
+        (tmp_path / "elsewhere" / "c.txt").read_text()
+
+
+def test_a_folder_that_is_gone_is_made_only_where_that_is_asked_for(tmp_path):
+    path = tmp_path / "run" / "part" / "a.txt"
+    with pytest.raises(StoreError, match="its folder is gone"):
+        write_atomic(path, "x", parents=False)
+    with pytest.raises(StoreError, match="its folder is gone"):
+        append_line(path, "x", parents=False)
+    assert not (tmp_path / "run").exists()
+    write_atomic(path, "x")
+    append_line(path.with_name("log"), "x", parents=False)
+    sync_file(path)
+    sync_file(tmp_path / "none")
+    sync_folder(tmp_path)

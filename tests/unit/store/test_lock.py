@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from vtbench.errors import RunLockedError
+from vtbench.errors import RunLockedError, StoreError
 from vtbench.store.lock import RunLock, live_holder
 
 HOLD = """
@@ -95,6 +95,51 @@ def test_another_host_counts_as_alive_until_its_heartbeat_is_old(path):
     lock = RunLock(path)
     lock.acquire()
     lock.release()
+
+
+def test_a_host_that_was_booted_again_or_another_of_its_name_is_judged_by_its_heartbeat(path):
+    """Its process number means nothing here: neither that it lives nor that it is dead."""
+    path.parent.mkdir()
+    for boot in ("another boot pid:[1]", "another machine's"):
+        holder = {"pid": 2**22 - 1, "host": os.uname().nodename, "started": "1", "token": "x", "boot": boot}
+        path.write_text(json.dumps(holder))
+        with pytest.raises(RunLockedError, match=f"process {2**22 - 1}"):
+            RunLock(path).acquire()
+    old = time.time() - 61
+    os.utime(path, (old, old))
+    lock = RunLock(path)
+    lock.acquire()
+    lock.release()
+
+
+def test_who_slept_for_too_long_finds_out_before_it_writes(path):
+    lock = RunLock(path, heartbeat_seconds=1000, stale_seconds=0.1)  # its thread sleeps as the process would
+    lock.acquire()
+    lock.check()
+    time.sleep(0.06)
+    before = path.stat().st_mtime_ns
+    lock.check()
+    assert path.stat().st_mtime_ns > before  # still its own: it shows that it lives
+    path.write_text(json.dumps({"pid": 1, "host": "elsewhere", "started": "1", "token": "x"}))
+    time.sleep(0.06)
+    with pytest.raises(RunLockedError, match="taken over"):
+        lock.check()
+    lock.release()
+
+
+def test_a_disk_that_does_not_answer_is_said_when_it_matters(path, tmp_path):
+    lock = RunLock(path, heartbeat_seconds=0.01, stale_seconds=0.2)
+    lock.acquire()
+    path.parent.rename(tmp_path / "away")
+    lock.check()  # it may come back
+    time.sleep(0.15)
+    with pytest.raises(StoreError, match="its folder is gone"):
+        lock.check()
+    (tmp_path / "away").rename(path.parent)
+    time.sleep(0.1)
+    lock.check()
+    lock.release()
+    assert not path.exists()
 
 
 def test_an_unreadable_lock_has_no_holder(path):

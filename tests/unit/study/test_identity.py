@@ -33,6 +33,8 @@ def test_golden_ids(study):
         ("evaluate.num_samples", 5),
         ("tokenizer.pos_embed", "grid"),  # the default, written out
         ("train.precision", "fp32"),
+        ("train.parallel", "fsdp"),
+        ("train.grad_accumulation", 1),
     ],
 )
 def test_what_cannot_change_a_result_is_left_out(study, base_id, path, value):
@@ -44,6 +46,7 @@ def test_what_cannot_change_a_result_is_left_out(study, base_id, path, value):
     [
         ("train.steps", 4),
         ("train.batch_size", 3),
+        ("train.grad_accumulation", 2),
         ("train.ema", None),
         ("train.ema.decay", 0.9),
         ("train.optimizer.learning_rate", 1e-3),

@@ -49,6 +49,9 @@ class Journal:
     def truncate_log(self, step):
         self.lines = [line for line in self.lines if line["step"] <= step]
 
+    def sync_log(self):
+        self.num_synced = len(self.lines)
+
     def progress(self, stage, step, total, rate=None):
         self.reports.append((stage, step, total, rate))
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from vtbench.errors import StoreError
+from vtbench.errors import CheckpointError, StoreError
 from vtbench.train import checkpoint
 
 
@@ -68,6 +68,56 @@ def test_of_a_truncated_one_the_one_before_is_used(tmp_path, share):
     found = checkpoint.load_latest(tmp_path)
     assert found["step"] == 1
     assert found["model"]["w"][0] == 1
+
+
+def test_a_changed_bit_is_found_and_the_one_before_is_used_with_a_warning(tmp_path, caplog):
+    checkpoint.save(tmp_path, 1, state(1))
+    newest = checkpoint.save(tmp_path, 2, state(2))
+    whole = newest.read_bytes()
+    inside = whole.index(torch.full((50,), 2.0).numpy().tobytes())  # the weights themselves, which torch does not check
+    for place in (inside + 3, len(whole) // 2, len(whole) - 1):
+        data = bytearray(whole)
+        data[place] ^= 1
+        newest.write_bytes(data)
+        with pytest.raises(CheckpointError, match=r"step-00000002\.pt cannot be read \(its checksum"):
+            checkpoint.load(newest)
+        assert checkpoint.is_broken(newest)
+        caplog.clear()
+        assert checkpoint.load_latest(tmp_path)["step"] == 1
+        assert "Passed over: the checkpoint" in caplog.text
+        assert str(newest) in caplog.text
+    newest.write_bytes(whole)
+    assert checkpoint.load_latest(tmp_path)["step"] == 2
+    assert not checkpoint.is_broken(newest)
+    assert not checkpoint.is_broken(tmp_path / "none.pt")
+
+
+def test_a_checkpoint_without_a_checksum_is_of_an_older_version(tmp_path):
+    path = checkpoint.path_of(tmp_path, 1)
+    torch.save({"step": 1, **state(1)}, path)
+    assert checkpoint.load(path)["step"] == 1
+    path.write_bytes(b"")
+    with pytest.raises(CheckpointError):
+        checkpoint.load(path)
+
+
+def test_torch_reads_a_checkpoint_by_itself(tmp_path):
+    path = checkpoint.save(tmp_path, 1, state(1))
+    assert torch.load(path, weights_only=True)["step"] == 1
+
+
+def test_who_goes_back_leaves_nothing_ahead(tmp_path):
+    for step in (1, 2, 6):
+        checkpoint.save(tmp_path, step, state(step))
+    checkpoint.path_of(tmp_path, 6).write_bytes(b"broken")
+    checkpoint.save(tmp_path, 3, state(3))
+    assert checkpoint.steps(tmp_path) == [2, 3]
+
+
+def test_a_folder_that_is_gone_is_not_made_anew(tmp_path):
+    with pytest.raises(StoreError, match="its folder is gone"):
+        checkpoint.save(tmp_path / "run" / "checkpoints", 1, state(1))
+    assert not (tmp_path / "run").exists()
 
 
 def test_if_none_can_be_read_the_message_names_the_newest(tmp_path):

@@ -105,7 +105,7 @@ def test_a_finished_run_trains_nothing(train, journal, config, tmp_path):
     assert all(torch.equal(value, saved[name]) for name, value in step.model.state_dict().items())
 
 
-def test_a_broken_newest_checkpoint_costs_steps_and_nothing_else(train, journal, config, tmp_path, same):
+def test_a_broken_newest_checkpoint_costs_steps_and_nothing_else(train, journal, config, tmp_path, same, caplog):
     train("whole")
     whole, journal.lines = journal.lines, []
     with pytest.raises(Lost):
@@ -115,6 +115,7 @@ def test_a_broken_newest_checkpoint_costs_steps_and_nothing_else(train, journal,
     begun = []
     train("broken", before=begun.append)
     assert begun[0] == 3
+    assert str(newest) in caplog.text
     assert same(final(tmp_path / "broken", config), final(tmp_path / "whole", config))
     assert journal.lines == whole
 
@@ -178,6 +179,13 @@ def test_when_it_logs_saves_and_reports(tmp_path, journal, cadence):
     name, step, total, rate = journal.reports[-1]
     assert (name, step, total) == ("stage", 11, 11)
     assert rate > 0
+
+
+def test_the_log_is_on_disk_before_a_checkpoint_that_it_led_to(tmp_path, journal, cadence, monkeypatch):
+    synced = []
+    monkeypatch.setattr(checkpoint, "save", lambda folder, step, state: synced.append((step, journal.num_synced)))
+    Loop(Counting(), range, cadence, tmp_path, journal, "stage").run()
+    assert synced == [(4, 1), (8, 2), (11, 3)]
 
 
 def test_on_a_cpu_every_step_is_looked_at(tmp_path, journal, cadence):

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from vtbench.models.nn.causal import CausalConfig, CausalTransformer
 from vtbench.models.nn.transformer import Block
 from vtbench.schema.run import OptimizerConfig
 from vtbench.train.optim import build_optimizers
@@ -58,6 +59,22 @@ def test_muon_gets_exactly_the_matrices_of_blocks(model, optimizer_config):
     assert by_muon == (matrices if optimizer_config.name == "muon" else set())
     for kind, group in found.values():
         assert group["lr"] == (0.1 if kind is torch.optim.Muon else 0.01)
+
+
+def test_muon_finds_the_matrices_of_any_stack_and_leaves_heads_and_embeddings(optimizer_config):
+    model = nn.ModuleDict(
+        {
+            "embed": nn.Embedding(5, 16),
+            "stack": CausalTransformer(CausalConfig(width=16, num_layers=2, num_heads=2)),
+            "heads": nn.ModuleList([nn.Linear(16, 5) for _ in range(2)]),
+        }
+    )
+    found = groups(model, build_optimizers(model, optimizer_config))
+    by_muon = {name for name, (kind, _) in found.items() if kind is torch.optim.Muon}
+    parts = ("attention.qkv", "attention.proj", "ffn.gate_up", "ffn.down")
+    matrices = {f"stack.blocks.{number}.{part}.weight" for number in range(2) for part in parts}
+    assert by_muon == (matrices if optimizer_config.name == "muon" else set())
+    assert found.keys() == dict(model.named_parameters()).keys()
 
 
 def test_frozen_parameters_are_left_out(model, optimizer_config):

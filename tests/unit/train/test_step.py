@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from vtbench.data.mixing import Batches
 from vtbench.schema.run import LossConfig, NumTokensRange, OptimizerConfig, ScheduleConfig
 from vtbench.seeding import rng
 from vtbench.train import checkpoint
@@ -166,3 +167,33 @@ def test_a_broken_batch_does_not_spoil_the_weights(make_step, batch, same):
     assert same(weights(step.model), before)
     assert same(step.ema.state, average)
     assert not step.optimizers.members[0].state
+
+
+def test_a_batch_in_parts_trains_as_a_whole_one(make_step, make_batches):
+    """Data-dependent codebooks, their revival, LeCam's averages and the gradients are all the whole batch's."""
+    batches = Batches(make_batches().dataset, make_batches().mixing, 8, 0)
+    found = {}
+    for parts in (1, 2, 4):
+        step = make_step(batch_size=8, grad_accumulation=parts)
+        assert step.model.quantizer.revive_after == 2
+        found[parts] = [step.run(number, batches.batch(number)) for number in range(8)], step.state_dict()
+    (whole, state), *others = found.values()
+    for scalars, other in others:
+        for one, two in zip(whole, scalars, strict=True):
+            assert one.keys() == two.keys()
+            for name in one:
+                assert two[name].item() == pytest.approx(one[name].item(), abs=2e-5, rel=2e-4), name
+        assert torch.equal(other["model"]["quantizer.idle_steps"], state["model"]["quantizer.idle_steps"])
+        for name in ("lecam.real", "lecam.fake"):
+            assert other["loss"][name].item() == pytest.approx(state["loss"][name].item(), rel=1e-3) != 0
+
+
+def test_codebooks_start_from_the_whole_batch(make_step, make_batches):
+    batches = Batches(make_batches().dataset, make_batches().mixing, 8, 0)
+    starts = []
+    for parts in (1, 4):
+        step = make_step(batch_size=8, grad_accumulation=parts, optimizer=OptimizerConfig(learning_rate=1e-12))
+        step.run(0, batches.batch(0))
+        assert step.model.quantizer.initialised
+        starts.append(step.model.quantizer.codebooks.detach())
+    torch.testing.assert_close(starts[1], starts[0], atol=1e-5, rtol=1e-4)

@@ -7,6 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vtbench.distributed import collectives
+from vtbench.models.nn.step_state import StepState
+
 
 def hinge_discriminator(real: Float[Tensor, "*real"], fake: Float[Tensor, "*fake"]) -> Float[Tensor, ""]:
     """Return `mean max(0, 1 - real) + mean max(0, 1 + fake)`; VibeToken multiplies it by 0.5."""
@@ -18,7 +21,7 @@ def hinge_generator(fake: Float[Tensor, "*batch"]) -> Float[Tensor, ""]:
     return -fake.float().mean()
 
 
-class LeCam(nn.Module):
+class LeCam(nn.Module, StepState):
     """Keeps the discriminator's outputs near their own moving averages, crosswise, rectified as in the authors' code.
 
     The regulariser is taken of each output; TiTok's code, from which VibeToken's descends, uses the batch's mean.
@@ -36,13 +39,23 @@ class LeCam(nn.Module):
         self.decay = decay
         self.register_buffer("real", torch.zeros(()))
         self.register_buffer("fake", torch.zeros(()))
+        self._seen: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, real: Float[Tensor, "*real"], fake: Float[Tensor, "*fake"]) -> Float[Tensor, ""]:
-        """Return the regulariser against the averages so far; `update` comes after it."""
+        """Return the regulariser against the averages so far."""
         return F.relu(real.float() - self.fake).square().mean() + F.relu(self.real - fake.float()).square().mean()
 
     @torch.no_grad()
     def update(self, real: Float[Tensor, "*real"], fake: Float[Tensor, "*fake"]) -> None:
-        """Move the averages towards this batch's means."""
-        self.real.lerp_(real.float().mean(), 1 - self.decay)
-        self.fake.lerp_(fake.float().mean(), 1 - self.decay)
+        """Note this part of the batch; the averages move at the end of the step."""
+        self._seen.append((real.float().mean(), fake.float().mean()))
+
+    @torch.no_grad()
+    def end_step(self) -> None:
+        """Move the averages towards the batch's means."""
+        seen, self._seen = self._seen, []
+        if seen:
+            real, fake = (torch.stack(parts).mean() for parts in zip(*seen, strict=True))
+            means = collectives.mean_scalars({"real": real, "fake": fake})
+            self.real.lerp_(means["real"], 1 - self.decay)
+            self.fake.lerp_(means["fake"], 1 - self.decay)

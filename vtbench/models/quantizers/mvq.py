@@ -6,7 +6,8 @@ Oord et al. 2017), beta = 0.25. No entropy loss, no l2 normalisation, no EMA.
 
 Three options that the official code does not have, all off by default, for runs of minutes: codebooks that start from
 a training batch's latents, entries that have not been used for `revive_after` steps moved onto latents of the batch at
-hand, and first steps whose latents pass unquantised (`warmup_steps`), so that there is something to start from.
+hand, and first steps whose latents pass unquantised (`warmup_steps`), so that there is something to start from. The
+batch is that of all processes: what is drawn from it, the first one draws for all.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vtbench.distributed import collectives, is_main
 from vtbench.models.nn.precision import full_precision
+from vtbench.models.nn.step_state import StepState
 from vtbench.models.quantizers.output import QuantizerOutput
 
 CodebookInit = Literal["uniform", "data"]
 
 
-class MultiCodebookQuantizer(nn.Module):
+class MultiCodebookQuantizer(nn.Module, StepState):
     """`num_codebooks` codebooks of `codebook_size` entries of width `channels / num_codebooks`.
 
     Args:
@@ -66,6 +69,9 @@ class MultiCodebookQuantizer(nn.Module):
         counts = torch.zeros(num_codebooks, codebook_size, dtype=torch.int64)
         self.register_buffer("idle_steps", counts if revive_after is not None else None)
         self.register_buffer("steps_seen", torch.zeros((), dtype=torch.int64) if warmup_steps else None)
+        # What this step's forward passes have shown: chunks, and the entries that they were nearest to.
+        self._seen: list[tuple[Tensor, Tensor]] = []
+        self._preview: list[Tensor] | None = None
 
     def _chunks(self, latents: Float[Tensor, "batch tokens channels"]) -> Float[Tensor, "num_codebooks vectors dim"]:
         return latents.float().unflatten(-1, (self.num_codebooks, -1)).permute(2, 0, 1, 3).flatten(1, 2)
@@ -76,8 +82,11 @@ class MultiCodebookQuantizer(nn.Module):
         return (squared - 2 * torch.bmm(z, self.codebooks.float().transpose(1, 2))).argmin(-1)
 
     def forward(self, latents: Float[Tensor, "batch tokens channels"]) -> QuantizerOutput:
-        """Quantise latents; in training, also initialise and revive entries where that is asked for."""
-        if self._warming_up():
+        """Quantise latents; in training, also initialise entries where that is asked for, and note which are used."""
+        if self.training and self._preview is not None:
+            self._preview.append(self._chunks(latents.detach()))
+            return self._pass(latents)
+        if self.training and self._warming_up():
             return self._pass(latents)
         batch = latents.shape[0]
         with full_precision(latents):
@@ -89,8 +98,8 @@ class MultiCodebookQuantizer(nn.Module):
             codebook_loss = (entries - z.detach()).pow(2).mean()
             loss = codebook_loss + self.commitment * (entries.detach() - z).pow(2).mean()
             z_q = (z + (entries - z).detach()).unflatten(1, (batch, -1)).permute(1, 2, 0, 3).flatten(2)
-            if self.training:
-                self._revive(z.detach(), flat)
+            if self.training and self.revive_after is not None:
+                self._seen.append((z.detach(), flat))
         indices = flat.unflatten(1, (batch, -1)).transpose(0, 1)
         return QuantizerOutput(
             z_q=z_q.to(latents.dtype),
@@ -100,11 +109,31 @@ class MultiCodebookQuantizer(nn.Module):
         )
 
     def _warming_up(self) -> bool:
-        """Return whether this training step passes latents unquantised, and count it."""
-        if not self.training or self.steps_seen is None:
-            return False
-        self.steps_seen.add_(1)
-        return int(self.steps_seen) <= self.warmup_steps
+        """Return whether this training step passes latents unquantised."""
+        return self.steps_seen is not None and int(self.steps_seen) < self.warmup_steps
+
+    def wants_preview(self) -> bool:
+        """Return whether the codebooks start from the batch of the next step."""
+        return self.initialised is not None and not self.initialised.item() and not self._warming_up()
+
+    def begin_preview(self) -> None:
+        """Collect latents, which pass unquantised, from now on."""
+        self._preview = []
+
+    def end_preview(self) -> None:
+        """Start the codebooks from the latents collected."""
+        collected, self._preview = self._preview, None
+        if collected:
+            self._initialise(torch.cat(collected, dim=1))
+
+    @torch.no_grad()
+    def end_step(self) -> None:
+        """Count the step, and move entries that have been idle for too long."""
+        seen, self._seen = self._seen, []
+        if self.steps_seen is not None:
+            self.steps_seen.add_(1)
+        if seen:
+            self._revive(*(torch.cat(parts, dim=1) for parts in zip(*seen, strict=True)))
 
     def _pass(self, latents: Float[Tensor, "batch tokens channels"]) -> QuantizerOutput:
         flat = self._nearest(self._chunks(latents.detach()))
@@ -136,21 +165,26 @@ class MultiCodebookQuantizer(nn.Module):
     def _initialise(self, z: Float[Tensor, "num_codebooks vectors dim"]) -> None:
         if self.initialised is None or self.initialised.item():
             return
-        self.codebooks.copy_(self._draw(z, self.codebook_size))
+        self.codebooks.copy_(self._draw_for_all(z))
         self.initialised.fill_(True)
 
-    @torch.no_grad()
     def _revive(
         self, z: Float[Tensor, "num_codebooks vectors dim"], flat: Int[Tensor, "num_codebooks vectors"]
     ) -> None:
-        if self.idle_steps is None or self.revive_after is None:
-            return
-        self.idle_steps.add_(1).scatter_(1, flat, 0)
+        assert self.idle_steps is not None
+        assert self.revive_after is not None
+        used = torch.zeros_like(self.idle_steps, dtype=torch.bool).scatter_(1, flat, True)
+        self.idle_steps.add_(1).masked_fill_(collectives.any_of(used), 0)
         dead = self.idle_steps > self.revive_after
         if dead.any():
-            fresh = self._draw(z, self.codebook_size)
-            self.codebooks.copy_(torch.where(dead[..., None], fresh, self.codebooks))
+            self.codebooks.copy_(torch.where(dead[..., None], self._draw_for_all(z), self.codebooks))
             self.idle_steps.masked_fill_(dead, 0)
+
+    def _draw_for_all(self, z: Float[Tensor, "num_codebooks vectors dim"]) -> Float[Tensor, "num_codebooks size dim"]:
+        """Draw an entry for each place from the latents of all processes, the same in all of them."""
+        latents = collectives.gather(z, dim=1)
+        drawn = self._draw(latents, self.codebook_size) if is_main() else torch.empty_like(self.codebooks)
+        return collectives.from_main(drawn)
 
     @staticmethod
     def _draw(z: Float[Tensor, "num_codebooks vectors dim"], num: int) -> Float[Tensor, "num_codebooks num dim"]:

@@ -1,4 +1,7 @@
-"""Measure reconstructions at the plan's points and keep a few pictures of each."""
+"""Measure reconstructions at the plan's points and keep a few pictures of each.
+
+Several processes of a run share out the images; the first one alone keeps values and pictures.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from vtbench.distributed import is_main
 from vtbench.evaluate.reconstructions import Codec, Reconstruct
 from vtbench.evaluate.suite import (
     Point,
@@ -24,6 +28,7 @@ from vtbench.models.tokenizers.base import Geometry, Tokenizer
 from vtbench.runner.build import reconstructor
 from vtbench.runner.context import RunContext
 from vtbench.schema.record import StageRecord
+from vtbench.store.files import replacing
 from vtbench.train.step import autocast
 
 NAME = "evaluate_reconstruction"
@@ -59,7 +64,8 @@ def run(context: RunContext) -> None:
         if values:
             writer.add_metrics(values, {value.protocol: protocols[value.protocol] for value in values})
             num_new += len(values)
-        _keep_pictures(context, model.reconstruct, point)
+        if is_main():
+            _keep_pictures(context, model.reconstruct, point)
     if num_new or not context.is_done(NAME):
         writer.set_stage(StageRecord(name=NAME, status="done", seconds=time.monotonic() - started))
 
@@ -121,15 +127,13 @@ def _keep_pictures(context: RunContext, reconstruct: Reconstruct, point: Point) 
     paths = [folder / f"{stem}_original.png", folder / f"{stem}_reconstruction.png"]
     if all(path.exists() for path in paths):
         return
-    folder.mkdir(parents=True, exist_ok=True)
     strips = picture_strip(reconstruct, context.val_data, point, context.plan.evaluate.num_pictures)
     for path, images in zip(paths, strips, strict=True):
         _write_strip(path, images)
 
 
 def _write_strip(path: Path, images: Tensor) -> None:
-    """Write uint8 images (num, 3, height, width) side by side as one PNG, by way of a temporary file."""
+    """Write uint8 images (num, 3, height, width) side by side as one PNG, whole or not at all."""
     strip = np.concatenate(list(images.permute(0, 2, 3, 1).numpy()), axis=1)
-    temporary = path.with_suffix(".tmp")
-    Image.fromarray(strip).save(temporary, format="png")
-    temporary.replace(path)
+    with replacing(path) as file:
+        Image.fromarray(strip).save(file, format="png")

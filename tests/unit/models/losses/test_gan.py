@@ -24,7 +24,11 @@ def test_lecam_compares_crosswise_with_the_averages():
 def test_lecam_averages_move_by_their_decay_and_are_saved():
     lecam = LeCam(decay=0.9)
     lecam.update(torch.tensor([2.0, 4.0]), torch.tensor([-1.0]))
-    lecam.update(torch.tensor([3.0]), torch.tensor([-1.0]))
+    assert lecam.real == 0  # within a step they stay what they are
+    lecam.end_step()
+    lecam.update(torch.tensor([2.0]), torch.tensor([-2.0]))
+    lecam.update(torch.tensor([4.0]), torch.tensor([0.0]))
+    lecam.end_step()
     state = lecam.state_dict()
     assert set(state) == {"real", "fake"}
     assert state["real"] == pytest.approx(0.3 * 0.9 + 0.3)

@@ -93,9 +93,11 @@ def test_lecam_averages_move_in_training_only_and_are_restored(pair):
     reconstruction, targets = pair
     loss = TokenizerLoss(LossConfig(gan=GAN)).eval()
     loss.discriminator(targets, reconstruction, 10)
+    loss.lecam.end_step()
     assert loss.lecam.real == 0
     loss.train()
     loss.discriminator(targets, reconstruction, 10)
+    loss.lecam.end_step()
     assert loss.lecam.real != 0
     other = TokenizerLoss(LossConfig(gan=GAN))
     other.load_state_dict(loss.state_dict())

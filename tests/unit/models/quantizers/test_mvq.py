@@ -133,8 +133,10 @@ def test_entries_without_use_are_moved_onto_latents_and_the_others_stay():
     before = quantizer.codebooks.detach().clone()
     for _ in range(2):
         quantizer(latents)
-    assert torch.equal(quantizer.codebooks, before)
+        quantizer.end_step()
     quantizer(latents)
+    assert torch.equal(quantizer.codebooks, before)
+    quantizer.end_step()
     after = quantizer.codebooks.detach()
     assert torch.equal(after[:, :2], before[:, :2])
     z = latents.reshape(-1, BOOKS, CHANNELS // BOOKS).transpose(0, 1)
@@ -148,6 +150,7 @@ def test_no_entry_is_moved_while_evaluating():
     before = quantizer.codebooks.detach().clone()
     for _ in range(4):
         quantizer(_latents(batch=1, tokens=1))
+        quantizer.end_step()
     assert torch.equal(quantizer.codebooks, before)
     assert not quantizer.idle_steps.any()
 
@@ -160,6 +163,7 @@ def test_first_steps_can_pass_unquantised_and_the_codebooks_start_after_them():
         torch.testing.assert_close(out.z_q, _latents(seed), rtol=0, atol=0)
         assert out.loss.item() == 0
         assert out.indices.shape == (BATCH, BOOKS, TOKENS)
+        quantizer.end_step()
     torch.testing.assert_close(quantizer.codebooks.detach(), before, rtol=0, atol=0)
     assert quantizer(_latents(2)).loss.item() > 0
     assert not torch.equal(quantizer.codebooks, before)
@@ -175,3 +179,38 @@ def test_evaluation_quantises_during_the_first_steps_too():
 def test_codebooks_that_cannot_share_the_channels_are_refused():
     with pytest.raises(ValueError, match="5 codebooks cannot share 12 channels"):
         MultiCodebookQuantizer(12, 5, 8)
+
+
+def _same_codebooks(parts):
+    """Return a quantizer after four steps, each of a batch that comes in so many parts."""
+    quantizer = _quantizer(init="data", revive_after=1)
+    torch.manual_seed(7)
+    for step in range(4):
+        latents = _latents(seed=step, batch=4).chunk(parts)
+        if parts > 1 and quantizer.wants_preview():
+            quantizer.begin_preview()
+            for part in latents:
+                assert torch.equal(quantizer(part).z_q, part)
+            quantizer.end_preview()
+        for part in latents:
+            quantizer(part)
+        quantizer.end_step()
+    return quantizer.state_dict()
+
+
+def test_how_a_batch_is_cut_does_not_show():
+    whole, parts = _same_codebooks(1), _same_codebooks(4)
+    assert whole.keys() == parts.keys() == {"codebooks", "initialised", "idle_steps"}
+    torch.testing.assert_close(parts["codebooks"], whole["codebooks"])
+    assert torch.equal(parts["idle_steps"], whole["idle_steps"])
+
+
+def test_a_preview_is_wanted_once_and_after_the_unquantised_steps():
+    assert not _quantizer().wants_preview()
+    quantizer = _quantizer(init="data", warmup_steps=1)
+    assert not quantizer.wants_preview()
+    quantizer(_latents())
+    quantizer.end_step()
+    assert quantizer.wants_preview()
+    quantizer(_latents())
+    assert not quantizer.wants_preview()
