@@ -15,7 +15,9 @@ from vtbench.cli.audit import audit
 from vtbench.cli.cancel import cancel
 from vtbench.cli.cost import cost
 from vtbench.cli.evaluate import evaluate
+from vtbench.cli.explain import explain
 from vtbench.cli.list import list_names
+from vtbench.cli.logs import logs
 from vtbench.cli.plan import plan
 from vtbench.cli.protocols import protocols
 from vtbench.cli.report import report
@@ -70,6 +72,8 @@ def describe() -> None:
 app.command("run")(run)
 app.command("plan")(plan)
 app.command("status")(status)
+app.command("logs")(logs)
+app.command("explain")(explain)
 app.command("cancel")(cancel)
 app.command("report")(report)
 app.command("list")(list_names)

@@ -26,6 +26,18 @@ DEFAULT_PROFILE = "tiny"
 StudyArgument = Annotated[
     str, typer.Argument(metavar="STUDY", help="A study file, or the name of one in `studies/`.", show_default=False)
 ]
+RunArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="The beginning of a run's id, or [STUDY/]ARM[/AXIS=VALUE ...][/SEED].",
+        show_default=False,
+    ),
+]
+RunStudyOption = Annotated[
+    str | None,
+    typer.Option("--study", metavar="STUDY", help="In which study the run is, or in which STUDY@PROFILE."),
+]
 ProfileOption = Annotated[
     str, typer.Option("--profile", "-p", metavar="NAME", help="At which scale: one of the study's profiles.")
 ]

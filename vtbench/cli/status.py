@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Group
@@ -16,9 +17,10 @@ from vtbench.cli.arguments import RootOption, matching_plans, open_store
 from vtbench.cli.output import console, plain_table, say, show_table
 from vtbench.cli.run_states import COLUMNS, NUMERIC, PlanStates, totals
 from vtbench.errors import StudyError
+from vtbench.launch.state import job_states
 from vtbench.store.layout import Store
 from vtbench.store.query import PlanCells, load_cells, plan_ids
-from vtbench.store.state import read_states
+from vtbench.store.state import Job, read_states
 
 WATCH_SECONDS = 2.0
 """Pause between two looks at the store."""
@@ -73,8 +75,23 @@ def _look(store: Store, plans: Sequence[PlanCells], before: Sequence[PlanStates]
     """Return what all runs are doing; a run that was done when looked at `before` is not looked at again."""
     known = {name: state for one in before for name, state in one.states.items() if state.state == "done"}
     open_runs = dict.fromkeys(name for plan in plans for name in plan.run_ids if name not in known)
-    known |= read_states(store, open_runs)
+    known |= read_states(store, open_runs, partial(jobs_of, store))
     return [PlanStates(plan, {name: known[name] for name in plan.run_ids}) for plan in plans]
+
+
+def jobs_of(store: Store, run_ids: Sequence[str]) -> dict[str, Job]:
+    """Return what a cluster says of the jobs of runs; nothing of runs that were never submitted to one."""
+    words: dict[str, Literal["queued", "running", "ended"]] = {
+        "queued": "queued",
+        "running": "running",
+        "unknown": "queued",
+        "done": "ended",
+        "failed": "ended",
+    }
+    return {
+        run_id: Job(id=state.job_id or "", state=words[state.word], node=state.node, reason=state.reason)
+        for run_id, state in job_states(store, run_ids).items()
+    }
 
 
 def _show(found: PlanStates, every: bool) -> None:

@@ -14,7 +14,7 @@ from vtbench.store.layout import Store
 
 def log_path(store: Store, run_id: str, rank: int = 0) -> Path:
     """Return the file that takes what a run's workers print; ranks above 0 have files of their own."""
-    return store.run_dir(run_id) / ("worker.log" if rank == 0 else f"worker-rank{rank}.log")
+    return store.worker_log_path(run_id, rank)
 
 
 def cause_of(code: int, record: RunRecord | None, log: Path, begun: int) -> str:

@@ -37,7 +37,7 @@ def run_id(config: RunConfig, seed: int, needs: Sequence[str] = ()) -> str:
 
 def run_ids(config: RunConfig, seeds: Sequence[int], needs: Sequence[str] = ()) -> list[str]:
     """Return the ids of the runs of one config, one for each seed; arguments as of `run_id`."""
-    texts = {name: _section_text(name, getattr(config, name).model_dump_json()) for name in RunConfig.model_fields}
+    texts = {name: section_text(config, name) for name in RunConfig.model_fields}
     # The `canonical_json` of {config, identity_version, needs, seed}, put together from texts that cells share.
     inner = ",".join(f"{canonical_json(name)}:{texts[name]}" for name in sorted(texts))
     head = f'{{"config":{{{inner}}},"identity_version":{IDENTITY_VERSION},"needs":{canonical_json(list(needs))},"seed":'
@@ -50,9 +50,9 @@ def run_ids(config: RunConfig, seeds: Sequence[int], needs: Sequence[str] = ()) 
     return ids
 
 
-def relevant_config(config: RunConfig) -> dict[str, Any]:
-    """Return all of a config that its id depends on, as plain JSON data."""
-    return {name: _section(name, getattr(config, name)) for name in RunConfig.model_fields}
+def section_text(config: RunConfig, name: str) -> str:
+    """Return what of the section `name` an id depends on, as canonical JSON."""
+    return _section_text(name, getattr(config, name).model_dump_json())
 
 
 def relevant(value: Any) -> Any:

@@ -44,3 +44,42 @@ def test_a_wrong_value_is_an_error(call):
 def test_an_unknown_published_system(call, edit):
     edit("seeds: [0]", "seeds: [0]\npublished: [vibetokn]")
     assert "no published system is called 'vibetokn'" in call("plan", "small").stdout
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """Put programs before Slurm's own: arrays of at most 4 jobs, and an answer to `sbatch --test-only`."""
+
+    def put(name, script):
+        path = tmp_path / "programs" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+
+    put("scontrol", "echo 'MaxArraySize            = 4'")
+    put("sbatch", '[ "$1" = --test-only ] && echo "sbatch: Job 9 to start at 2026-11-22T10:00:00" >&2')
+    monkeypatch.setenv("PATH", str(tmp_path / "programs"), prepend=":")
+    return put
+
+
+def test_what_a_cluster_would_do(call, slurm, folder):
+    result = call("plan", "small", "--profile", "gpu", "--seeds", "3", "--cluster", "slurm")
+    assert result.exit_code == 0
+    assert "Slurm: sbatch: Job 9 to start at 2026-11-22T10:00:00" in result.stdout
+    assert "Slurm: 2 arrays, as it takes at most 4 jobs in one" in result.stdout
+    assert "CUDA device" not in result.stdout  # the cluster has its own
+    assert "arrays" not in call("plan", "small", "--cluster", "slurm").stdout
+
+
+def test_a_cluster_that_refuses_or_does_not_answer(call, slurm):
+    slurm("sbatch", "echo 'sbatch: error: invalid partition specified: nowhere' >&2; exit 1")
+    result = call("plan", "small", "--cluster", "slurm")
+    assert result.exit_code == 0
+    assert "invalid partition" in result.stdout
+    assert "FLOPs: " in result.stdout
+
+
+def test_an_unknown_cluster(call):
+    result = call("plan", "small", "--cluster", "slurmm")
+    assert result.exit_code == 2
+    assert "Did you mean 'slurm'?" in result.stderr

@@ -224,6 +224,33 @@ def full_report(full_store, tmp_path_factory):
     return render_study(store, plan.id, tmp_path_factory.mktemp("report")).parent
 
 
+@pytest.fixture(scope="session")
+def many_rows(full_store, tmp_path_factory):
+    """Data of a study of 4 arms x 20 axis values: of each arm the point `train.steps=5` has the least distance."""
+    from vtbench.report.gather import gather
+
+    store, plan = full_store
+    data = gather(store, plan.id, tmp_path_factory.mktemp("many"))
+    firsts = [cell for cell in plan.cells if cell.seed == 0]
+    cells, runs, infos, values, curves = [], {}, [], [], []
+    for cell in firsts:
+        for steps in range(20):
+            run_id = f"{cell.arm}-{steps}"
+            cells.append(Cell(arm=cell.arm, coordinates={"train.steps": steps}, seed=0, run_id=run_id))
+            runs[run_id] = plan.runs[cell.run_id].model_copy(update={"run_id": run_id})
+            info = next(info for info in data.runs if info.run_id == cell.run_id)
+            infos.append(info.model_copy(update={"run_id": run_id, "status": "done" if steps else "failed"}))
+            for value in data.values:
+                if value.run_id == cell.run_id:
+                    worse = abs(steps - 5) if value.metric == "rfd_effnet" else 0
+                    values.append(value.model_copy(update={"run_id": run_id, "value": value.value + worse}))
+            curve = next(curve for curve in data.curves if curve.run_id == cell.run_id)
+            curves.append(curve.model_copy(update={"run_id": run_id}))
+    many = plan.model_copy(update={"cells": tuple(cells), "runs": runs, "seeds": (0,), "facts": ()})
+    lists = {"runs": tuple(infos), "values": tuple(values), "curves": tuple(curves), "strips": ()}
+    return data.model_copy(update={"plan": many, **lists})
+
+
 COST_RESOLUTIONS = ("256x256", "512x512", "1024x1024")
 
 

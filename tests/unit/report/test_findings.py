@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from vtbench.report.findings import findings
+from vtbench.report.findings import FIRST_LISTED, findings
 from vtbench.report.gather import gather, load
 from vtbench.report.results import Results
 
@@ -51,3 +51,13 @@ def test_a_study_without_any_result_is_still_described(synthetic, tmp_path):
     store, plan = synthetic.study(tmp_path / "runs", seeds=(0,), leave_out=tuple(synthetic.plan(seeds=(0,)).runs))
     found = findings(Results(gather(store, plan.id, tmp_path / "out")))
     assert all(text.startswith("No value. Missing: RoPE") for _, text in found.points)
+
+
+def test_of_many_arms_the_first_are_named(many_rows):
+    found = findings(Results(many_rows))
+    place, text = found.points[0]
+    assert place.startswith("32×32")
+    assert text.count("steps=") == FIRST_LISTED
+    assert text.endswith("and 70 more.")
+    text = " ".join(found.remarks)
+    assert "Not done: RoPE, steps=0, seed 0 (failed); Learnable RoPE, steps=0, seed 0 (failed);" in text

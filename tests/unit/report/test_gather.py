@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 
 from vtbench.errors import StoreError
+from vtbench.report import gather as gather_module
 from vtbench.report.gather import MAX_CURVE_POINTS, gather, load
 from vtbench.store.query import load_record
 from vtbench.store.writer import RunWriter
@@ -82,3 +83,21 @@ def test_a_folder_without_a_report_and_a_newer_one_are_refused(full_report, tmp_
     (tmp_path / "data.json").write_text(json.dumps({**raw, "schema_version": 9}))
     with pytest.raises(StoreError, match="version 9"):
         load(tmp_path)
+
+
+def test_many_runs_keep_fewer_points_of_each_curve(full_store, tmp_path, monkeypatch):
+    store, plan = full_store
+    monkeypatch.setattr(gather_module, "ALL_CURVE_POINTS", 12 * 50)
+    data = gather(store, plan.id, tmp_path / "out")
+    assert {len(curve.steps) for curve in data.curves} == {50}
+    assert {curve.steps[-1] for curve in data.curves} == {599}
+
+
+def test_what_a_log_leaves_out_is_none_in_the_curve(synthetic, tmp_path):
+    store, plan = synthetic.study(tmp_path / "runs", seeds=(0,))
+    lines = ['{"step": 2, "b": NaN, "c": "x"}', '{"step": 1, "a": 1.23456789, "b": 3}', '{"step": 3, "a": null}']
+    store.log_path("rope-0").write_text("\n".join([*lines, ""]))
+    curve = gather(store, plan.id, tmp_path / "out").curves[0]
+    assert curve.run_id == "rope-0"
+    assert curve.steps == (1, 2, 3)
+    assert curve.values == {"a": (1.23457, None, None), "b": (3.0, None, None)}

@@ -1,8 +1,9 @@
 import pytest
 
 from vtbench.errors import StoreError
-from vtbench.report.page import Page, code, markdown
+from vtbench.report.page import Page, code, html_rows, markdown, markdown_rows
 from vtbench.report.plots.style import Drawing, new_figure
+from vtbench.report.tables import Column, Table
 
 
 @pytest.fixture
@@ -47,6 +48,8 @@ def test_what_is_stale(page, tmp_path):
         ("_x_ a_b", r"\_x\_ a_b"),
         ("[1, 2] *", r"\[1, 2\] \*"),
         ("two\nlines", "two lines"),
+        ("1.5\u00a0 ± 2", "1.5 ± 2"),
+        ("a`b\\~|", r"a\`b\\\~\|"),
     ],
 )
 def test_markdown_shows_plain_text(text, shown):
@@ -55,3 +58,23 @@ def test_markdown_shows_plain_text(text, shown):
 
 def test_code_stands_in_a_table():
     assert code("a `b`\n|") == r"`a 'b' \|`"
+
+
+TABLE = Table(
+    "t",
+    (Column("Arm", numeric=False), Column("Value"), Column("Verdict", numeric=False)),
+    (("a & b", "1.5", "<better>"), ("c|d", "missing", "–")),
+    marked=frozenset({(0, 1)}),
+)
+
+
+def test_rows_as_markdown():
+    assert markdown_rows(TABLE) == "| a &amp; b | **1.5** | &lt;better&gt; |\n| c\\|d | missing | – |"
+
+
+def test_rows_as_html():
+    first = '<tr><th scope="row">a &amp; b</th><td class="number"><strong>1.5</strong></td>'
+    assert html_rows(TABLE).split("\n") == [
+        f'{first}<td class="text">&lt;better&gt;</td></tr>',
+        '<tr><th scope="row">c|d</th><td class="number missing">missing</td><td class="text">–</td></tr>',
+    ]

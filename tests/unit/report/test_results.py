@@ -66,3 +66,24 @@ def test_axis_values_are_part_of_a_rows_name(full_report):
     rows = Results(data.model_copy(update={"plan": data.plan.model_copy(update={"cells": cells})})).rows
     assert [row.label for row in rows[:2]] == ["RoPE, steps=100", "RoPE, steps=200"]
     assert [row.arm_index for row in rows[:4]] == [0, 0, 1, 1]
+
+
+def test_of_many_rows_the_best_of_each_arm_is_drawn(results, many_rows):
+    assert results.drawn_rows == results.rows
+    found = Results(many_rows)
+    assert len(found.rows) == 80
+    assert [row.label for row in found.drawn_rows] == [f"{row.label}, steps=5" for row in results.rows]
+
+
+def test_the_reference_of_many_rows(many_rows):
+    found = Results(many_rows)
+    for row in found.rows:
+        reference = found.reference_of(row)
+        assert (reference.arm, reference.coordinates) == ("rope", row.coordinates)
+
+
+def test_values_of_a_metric(results):
+    everywhere = results.values_of("psnr")
+    assert len(everywhere) == 4 * 3 * 3
+    assert {value.resolution for value in results.values_of("psnr", results.points[1])} == {"48x48"}
+    assert results.values_of("nothing") == results.values_of("psnr", RUN) == []

@@ -1,6 +1,8 @@
 from matplotlib import rcParams
 
-from vtbench.report.plots.style import Drawing, colour, marker, new_figure, styled
+from vtbench.report.plots import PLOTS
+from vtbench.report.plots.style import Drawing, PlotData, colour, marker, new_figure, rows_text, styled
+from vtbench.report.results import Results
 
 
 def test_the_same_figure_gives_the_same_bytes_without_a_version():
@@ -28,3 +30,18 @@ def test_the_style_is_left_behind():
 def test_arms_differ_in_colour_and_marker(full):
     rows = full.results.rows
     assert len({colour(row) for row in rows}) == len({marker(row) for row in rows}) == 4
+
+
+def test_a_caption_says_what_is_left_out(full, many_rows):
+    assert rows_text(full.results) == ""
+    text = rows_text(Results(many_rows))
+    assert text == " 4 of 80 rows: of each arm the one with the best mean rFD (EfficientNet-Lite0)."
+
+
+def test_plots_of_many_rows_stay_readable(many_rows, tmp_path):
+    data = PlotData(Results(many_rows), tmp_path)
+    for name in ("training_curves", "distance_resolution"):
+        drawing = PLOTS.load(name)(data)
+        (legend,) = drawing.figure.legends
+        assert len([text for text in legend.get_texts() if "steps=5" in text.get_text()]) == 4
+        assert "4 of 80 rows" in drawing.caption
