@@ -84,6 +84,10 @@ class RunsFailedError(VtbenchError):
     exit_code = 1
 
 
+class LaunchError(VtbenchError):
+    """Jobs cannot be submitted, found or ended; what was reached is kept."""
+
+
 def suggest(name: str, choices: Iterable[str]) -> str:
     """Return ` Did you mean 'x'?` for the nearest of `choices`, or the list of them if none is near."""
     known = sorted(choices)

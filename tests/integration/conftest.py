@@ -93,6 +93,12 @@ def place(tmp_path, icons):
 
 
 @pytest.fixture(scope="session")
+def make_place(icons):
+    """Return a place at a path."""
+    return lambda path: Place(path, icons)
+
+
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory, icons):
     """The place where the study has run to its end undisturbed, and what it printed."""
     place = Place(tmp_path_factory.mktemp("finished") / "place", icons)

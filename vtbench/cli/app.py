@@ -12,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from vtbench.cli.audit import audit
+from vtbench.cli.cancel import cancel
 from vtbench.cli.cost import cost
 from vtbench.cli.evaluate import evaluate
 from vtbench.cli.list import list_names
@@ -69,6 +70,7 @@ def describe() -> None:
 app.command("run")(run)
 app.command("plan")(plan)
 app.command("status")(status)
+app.command("cancel")(cancel)
 app.command("report")(report)
 app.command("list")(list_names)
 app.command("evaluate")(evaluate)

@@ -47,6 +47,14 @@ SetOption = Annotated[
         show_default=False,
     ),
 ]
+ClusterOption = Annotated[
+    str,
+    typer.Option(
+        "--cluster",
+        metavar="NAME",
+        help="Where runs go: `local`, `slurm`, or a file of that name in `~/.config/vtbench/clusters/`.",
+    ),
+]
 
 
 def open_store(root: Path | None) -> Store:

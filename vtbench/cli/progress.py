@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vtbench.cli.output import duration, say
-from vtbench.launch.local import OnEvent, RunEvent
+from vtbench.launch.event import OnEvent, RunEvent
 from vtbench.schema.record import RunRecord
 from vtbench.schema.study import StudyPlan
 from vtbench.store.query import Progress
@@ -48,8 +48,10 @@ def plain_line(plan: StudyPlan, event: RunEvent) -> None:
     match event.kind:
         case "reused":
             say(f"{name}: done already{_values(plan, event.record)}")
+        case "queued":
+            say(f"{name}: {_where(event, 'waiting')}")
         case "started":
-            say(f"{name}: started")
+            say(f"{name}: started{f', {event.place}' if event.place else ''}")
         case "done":
             say(f"{name}: done in {duration(event.seconds)}{_values(plan, event.record)}")
         case "failed":
@@ -77,6 +79,12 @@ def _values(plan: StudyPlan, record: RunRecord | None) -> str:
         and value.params.get("num_tokens") == num_tokens
     ]
     return "".join(f", {text}" for text in shown)
+
+
+def _where(event: RunEvent, word: str) -> str:
+    """Return where a run waits, and why."""
+    text = f"{word}, {event.place}" if event.place else word
+    return f"{text} ({event.cause})" if event.cause else text
 
 
 @dataclass
@@ -107,11 +115,12 @@ class Board:
         if event.kind == "progress":
             row.progress = event.progress
             return
-        row.state = {"started": "running", "reused": "done"}.get(event.kind, event.kind)
+        row.state = {"started": "running", "reused": "done", "queued": "waiting"}.get(event.kind, event.kind)
+        row.note = ""
         if event.kind in ("done", "reused"):
             row.note = _values(self.plan, event.record).removeprefix(", ")
-        elif event.kind == "failed":
-            row.note = event.cause or ""
+        elif event.kind in ("failed", "queued"):
+            row.note = ", ".join(filter(None, [event.place, event.cause]))
 
     def seconds_left(self) -> float | None:
         """Estimate the time until all runs are done, from those that are and from how far the present ones are."""

@@ -10,6 +10,7 @@ import typer
 
 from vtbench.cli.arguments import (
     DEFAULT_PROFILE,
+    ClusterOption,
     ProfileOption,
     RootOption,
     SeedsOption,
@@ -20,12 +21,12 @@ from vtbench.cli.arguments import (
     report_folder,
 )
 from vtbench.cli.cost_study import is_cost_study, refuse, run_cost_study
+from vtbench.cli.launching import Launch, launch
 from vtbench.cli.output import say
-from vtbench.cli.progress import display
 from vtbench.cli.protocol_study import is_protocol_study, run_protocol_study
 from vtbench.errors import RunsFailedError
-from vtbench.launch.local import run_plan
-from vtbench.launch.reuse import is_done
+from vtbench.launch.cluster_file import LOCAL, load_cluster
+from vtbench.launch.reuse import Retry, is_done
 from vtbench.schema.study import Study, StudyPlan
 from vtbench.store.layout import Store
 from vtbench.store.query import load_record, save_plan
@@ -53,6 +54,13 @@ def run(
         ),
     ] = None,
     set_: SetOption = None,
+    cluster: ClusterOption = LOCAL,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Start or submit, and return; the same command joins and reports.")
+    ] = False,
+    retry: Annotated[
+        Retry, typer.Option("--retry", help="Of what is not done: all of it, only what failed, or only the rest.")
+    ] = "all",
 ) -> None:
     """Train and measure the arms of a study, or count what they cost, then write its report.
 
@@ -62,37 +70,42 @@ def run(
     Example: `python -m vtbench run studies/pos_embed.yaml --seeds 3`
     """
     store = open_store(root)
-    path = find_study(study)
+    path, away = find_study(study), cluster != LOCAL
     if is_cost_study(path):
-        refuse(path, profile=profile != DEFAULT_PROFILE, seeds=seeds, jobs=jobs, set=set_)
+        refuse(path, profile=profile != DEFAULT_PROFILE, seeds=seeds, jobs=jobs, set=set_, cluster=away, detach=detach)
         run_cost_study(path, store, report_dir, fresh=fresh)
         return
-    if is_protocol_study(path, profile=profile != DEFAULT_PROFILE, seeds=seeds, jobs=jobs, set=set_, fresh=fresh):
+    given = {"profile": profile != DEFAULT_PROFILE, "seeds": seeds, "jobs": jobs, "set": set_, "fresh": fresh}
+    if is_protocol_study(path, **given, cluster=away, detach=detach):
         run_protocol_study(path, store, report_dir)
         return
     overrides = parse_overrides(set_)
-    plan = checked_plan(load_study(path), profile, seeds, overrides, store)
+    if away:
+        load_cluster(cluster)
+    plan = checked_plan(load_study(path), profile, seeds, overrides, store, devices=not away)
     save_plan(store, plan)
     _announce(store, plan, fresh)
+    how = Launch(cluster=cluster, fresh=fresh, jobs=jobs, retry=retry, detach=detach)
     failure = None
     try:
-        with display(plan) as show:
-            run_plan(store, plan, store.plan_path(plan.id), fresh=fresh, jobs=jobs, on_event=show)
+        ended = launch(store, plan, how)
     except RunsFailedError as error:
-        failure = error
-    except KeyboardInterrupt:
-        again = "the same command without --fresh" if fresh else "the same command"
-        typer.echo(f"\nInterrupted. What is done is kept; resume with {again}.", err=True)
-        raise
-    _report(store, plan, report_dir)
+        failure, ended = error, True
+    if ended:
+        _report(store, plan, report_dir)
     if failure is not None:
         raise failure
 
 
 def checked_plan(
-    study: Study, profile: str, seeds: int | None, overrides: Mapping[str, Any], store: Store
+    study: Study,
+    profile: str,
+    seeds: int | None,
+    overrides: Mapping[str, Any],
+    store: Store,
+    devices: bool = True,
 ) -> StudyPlan:
-    """Return the plan with its facts, after all that can be checked beforehand."""
+    """Return the plan with its facts, after all that can be checked beforehand; `devices`: also those of here."""
     plan = expand(study, profile, seeds, overrides)
     # these import scipy and torch, and what is wrong above should not wait for that
     from vtbench.study.check import check_plan
@@ -101,7 +114,7 @@ def checked_plan(
     for name in study.published:
         load_baseline(name)
 
-    check_plan(plan, store.cache_dir, overrides)
+    check_plan(plan, store.cache_dir, overrides, devices)
     return plan.model_copy(update={"facts": facts(plan)})
 
 

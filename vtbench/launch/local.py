@@ -1,10 +1,8 @@
 """Runs of a plan on this machine, each in a worker process, never more at once than there are slots.
 
-Small models gain little from a second thread and much from a second process: where a profile says how many threads a
-run takes, as many runs go at once as the cores hold. Otherwise a run has all cores, and runs go one after another:
-two processes that each want all cores are far slower together. A failed run does not stop the others. Ctrl-C (or
-SIGTERM) reaches the workers through this controller alone: each has a session of its own, so it is asked once, saves
-a checkpoint, and ends.
+A failed run does not stop the others. A run that another process writes at the moment is waited for, not made twice.
+Ctrl-C (or SIGTERM) reaches the workers through this controller alone: each has a session of its own, so it is asked
+once, saves a checkpoint, and ends.
 """
 
 from __future__ import annotations
@@ -20,54 +18,22 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Literal
 
-from vtbench.errors import RunsFailedError
-from vtbench.launch.reuse import is_done
-from vtbench.launch.worker import DONE
+from vtbench.errors import RunLockedError
+from vtbench.launch.event import Kind, OnEvent, RunEvent
+from vtbench.launch.outcome import cause_of, failure, log_path
+from vtbench.launch.reuse import Retry, is_done, wanted
+from vtbench.launch.slots import Slot, make_slots, worker_environment
+from vtbench.launch.worker import DONE, INTERRUPTED, LOCKED
 from vtbench.schema.record import RunRecord
-from vtbench.schema.study import ResourceConfig, StudyPlan
+from vtbench.schema.study import StudyPlan
 from vtbench.store.layout import Store
-from vtbench.store.query import Progress, load_progress, load_record
+from vtbench.store.lock import RunLock, live_holder
+from vtbench.store.query import load_progress, load_record
 
 POLL_SECONDS = 0.3
 GRACE_SECONDS = 30.0
 """How long a worker has to save when it is asked to stop."""
-
-MAX_SLOTS = 4
-"""Most runs at once unless `--jobs` says more: each takes about a gigabyte."""
-
-_ALLOCATOR = {
-    # glibc gives large blocks back to the kernel at each step and faults them in again; keeping them is four times as
-    # fast
-    "MALLOC_MMAP_THRESHOLD_": "4294967296",
-    "MALLOC_TRIM_THRESHOLD_": "8589934592",
-    "MALLOC_TOP_PAD_": "268435456",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunEvent:
-    """Something that happened to a run.
-
-    Attributes:
-        kind: what; `progress` comes several times a second while a worker runs.
-        run_id: of the run.
-        seconds: since its worker was started.
-        progress: how far it is, if it has told.
-        record: its record, if there is one (not with `progress`).
-        cause: why it failed.
-    """
-
-    kind: Literal["reused", "started", "progress", "done", "failed", "interrupted"]
-    run_id: str
-    seconds: float = 0.0
-    progress: Progress | None = None
-    record: RunRecord | None = None
-    cause: str | None = None
-
-
-OnEvent = Callable[[RunEvent], None]
 
 
 def run_plan(
@@ -78,9 +44,13 @@ def run_plan(
     *,
     fresh: bool = False,
     jobs: int | None = None,
+    retry: Retry = "all",
     on_event: OnEvent = lambda event: None,
+    on_wait: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Make the runs of a plan; those that are done already are left alone, failed ones are tried again.
+
+    Of several controllers of one plan the first works and the others wait for it.
 
     Args:
         store: where runs lie.
@@ -88,53 +58,50 @@ def run_plan(
         plan_path: file that the workers read.
         run_ids: which of the plan's runs, in order; None means all.
         fresh: train again what is done.
-        jobs: most runs at once; None means `num_slots`.
+        jobs: most runs at once; None means as many as `make_slots` finds.
+        retry: which of the runs that are not done to make.
         on_event: told of everything that happens.
+        on_wait: told which process works at this plan already, before waiting for it.
 
     Raises:
         RunsFailedError: some runs failed; the message has each with its cause and log.
         KeyboardInterrupt: asked to stop; the runs that were going on have saved a checkpoint.
     """
-    waiting = []
-    for run_id in dict.fromkeys(run_ids if run_ids is not None else plan.runs):
-        record = load_record(store, run_id)
-        if not fresh and is_done(plan, record):
-            on_event(RunEvent(kind="reused", run_id=run_id, record=record))
-        else:
-            waiting.append(run_id)
-    with _termination_interrupts():
-        pool = _Pool(store, plan_path, worker_environment(plan.profile.resources), fresh, on_event)
-        causes = pool.run(waiting, jobs or num_slots(plan.profile.resources))
+    with termination_interrupts(), _only_controller(store, plan, on_wait):
+        waiting = []
+        for run_id in dict.fromkeys(run_ids if run_ids is not None else plan.runs):
+            record = load_record(store, run_id)
+            if not fresh and is_done(plan, record):
+                on_event(RunEvent(kind="reused", run_id=run_id, record=record))
+            elif wanted(retry, record is not None and record.status == "failed"):
+                waiting.append(run_id)
+        causes = _Pool(store, plan, plan_path, make_slots(plan.profile.resources, jobs), fresh, on_event).run(waiting)
     if causes:
-        lines = [f"  {_label(plan, run_id)}: {cause} (log: {log_path(store, run_id)})" for run_id, cause in causes]
-        number = f"{len(causes)} of {len(plan.runs)} runs failed" if len(plan.runs) > 1 else "The run failed"
-        raise RunsFailedError("\n".join([f"{number}; the same command tries again what is missing.", *lines]))
+        raise failure(store, plan, causes)
 
 
-def num_slots(resources: ResourceConfig) -> int:
-    """Return how many runs of a profile this machine takes at once; a GPU, or all cores, take one."""
-    if resources.device != "cpu" or resources.num_threads is None:
-        return 1
-    return max(1, min(_cores() // resources.num_threads, MAX_SLOTS))
+def controller_lock(store: Store, plan_id: str) -> Path:
+    """Return the lock that the controller of a plan's local runs holds."""
+    return store.plan_path(plan_id).with_name("lock")
 
 
-def log_path(store: Store, run_id: str) -> Path:
-    """Return the file that takes what a run's workers print."""
-    return store.run_dir(run_id) / "worker.log"
-
-
-def worker_environment(resources: ResourceConfig) -> dict[str, str]:
-    """Return the environment of workers: this process' own, with what training on CPUs wants.
-
-    A number of threads that the profile fixes stands above the environment's: results depend on it.
-    """
-    if resources.num_threads is not None:
-        return {**_ALLOCATOR, **os.environ, "OMP_NUM_THREADS": str(resources.num_threads)}
-    return {**_ALLOCATOR, "OMP_NUM_THREADS": str(_cores()), **os.environ}
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+@contextmanager
+def _only_controller(store: Store, plan: StudyPlan, on_wait: Callable[[str], None]) -> Iterator[None]:
+    """Be the one process on any machine that starts local runs of a plan; wait until the present one ends."""
+    lock, told = RunLock(controller_lock(store, plan.id)), False
+    while True:
+        try:
+            lock.acquire()
+            break
+        except RunLockedError:
+            if not told and (holder := live_holder(lock.path)) is not None:
+                on_wait(f"process {holder.pid} on {holder.host} is at this study already; waiting for it")
+                told = True
+            time.sleep(POLL_SECONDS)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @dataclass
@@ -147,30 +114,35 @@ class _Worker:
     log: Path
     begun: int
     before: RunRecord | None
+    slot: Slot
 
 
 class _Pool:
-    """Worker processes of one plan."""
+    """Worker processes of one plan, each in a slot."""
 
     def __init__(
-        self, store: Store, plan_path: Path, environment: dict[str, str], fresh: bool, on_event: OnEvent
+        self, store: Store, plan: StudyPlan, plan_path: Path, slots: list[Slot], fresh: bool, on_event: OnEvent
     ) -> None:
-        self._store, self._plan_path, self._environment = store, plan_path, environment
+        self._store, self._plan, self._plan_path = store, plan, plan_path
         self._fresh, self._on_event = fresh, on_event
+        self._free = list(slots)
         self._workers: list[_Worker] = []
+        self._elsewhere: list[str] = []
 
-    def run(self, run_ids: Sequence[str], slots: int) -> list[tuple[str, str]]:
-        """Run all, at most `slots` at once; return those that failed with their causes."""
+    def run(self, run_ids: Sequence[str]) -> list[tuple[str, str]]:
+        """Run all, never more at once than there are slots; return those that failed with their causes."""
         waiting, causes = list(run_ids), []
         try:
-            while waiting or self._workers:
-                while waiting and len(self._workers) < slots:
+            while waiting or self._workers or self._elsewhere:
+                while waiting and self._free:
                     self._start(waiting.pop(0))
                 self._wait()
                 for worker in [worker for worker in self._workers if worker.process.poll() is not None]:
                     self._workers.remove(worker)
+                    self._free.insert(0, worker.slot)
                     if cause := self._finish(worker):
                         causes.append((worker.run_id, cause))
+                waiting += self._given_back()
         except KeyboardInterrupt:
             self._stop()
             raise
@@ -181,11 +153,14 @@ class _Pool:
         return causes
 
     def _start(self, run_id: str) -> None:
+        if live_holder(self._store.lock_path(run_id)) is not None:
+            self._wait_for(run_id)
+            return
         log = log_path(self._store, run_id)
         log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "vtbench.launch.worker", "--root", str(self._store.root)]
         command += ["--plan", str(self._plan_path), "--parent", str(os.getpid())]
-        before = load_record(self._store, run_id)
+        before, slot = load_record(self._store, run_id), self._free.pop(0)
         with log.open("wb" if self._fresh else "ab") as file:
             begun = file.tell()
             process = subprocess.Popen(
@@ -193,14 +168,38 @@ class _Pool:
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                env=self._environment,
+                env=worker_environment(self._plan.profile.resources, slot),
                 start_new_session=True,
             )
-        self._workers.append(_Worker(run_id, process, time.monotonic(), log, begun, before))
+        self._workers.append(_Worker(run_id, process, time.monotonic(), log, begun, before, slot))
         self._on_event(RunEvent(kind="started", run_id=run_id))
+
+    def _wait_for(self, run_id: str) -> None:
+        """Note that another process writes a run."""
+        holder = live_holder(self._store.lock_path(run_id))
+        where = f"process {holder.pid} on {holder.host}" if holder is not None else "another process"
+        self._elsewhere.append(run_id)
+        self._on_event(RunEvent(kind="queued", run_id=run_id, cause=f"{where} is at it; waiting"))
+
+    def _given_back(self) -> list[str]:
+        """Return runs that other processes have let go before they were done, and tell of those that are done."""
+        again = []
+        for run_id in list(self._elsewhere):
+            if live_holder(self._store.lock_path(run_id)) is not None:
+                continue
+            self._elsewhere.remove(run_id)
+            record = load_record(self._store, run_id)
+            if is_done(self._plan, record):
+                self._on_event(RunEvent(kind="reused", run_id=run_id, record=record))
+            else:
+                again.append(run_id)
+        return again
 
     def _wait(self) -> None:
         """Wait for a moment, or until the oldest worker ends, and tell how far each is."""
+        if not self._workers:
+            time.sleep(POLL_SECONDS if self._elsewhere else 0)
+            return
         with suppress(subprocess.TimeoutExpired):
             self._workers[0].process.wait(POLL_SECONDS)
         for worker in self._workers:
@@ -215,9 +214,14 @@ class _Pool:
         """Tell how a worker ended; return why it failed, or None."""
         record = load_record(self._store, worker.run_id)
         code, cause = worker.process.returncode, None
-        if code != DONE:
-            cause = _cause(code, record if record != worker.before else None, worker.log, worker.begun)
-        kind: Literal["done", "failed"] = "failed" if cause else "done"
+        if code == LOCKED:  # another process was a moment faster
+            self._wait_for(worker.run_id)
+            return None
+        if code == INTERRUPTED:
+            cause = "cancelled"
+        elif code != DONE:
+            cause = cause_of(code, record if record != worker.before else None, worker.log, worker.begun)
+        kind: Kind = "failed" if cause else "done"
         seconds = time.monotonic() - worker.start
         self._on_event(RunEvent(kind=kind, run_id=worker.run_id, seconds=seconds, record=record, cause=cause))
         return cause
@@ -234,27 +238,8 @@ class _Pool:
             self._on_event(RunEvent(kind="interrupted", run_id=worker.run_id, seconds=seconds))
 
 
-def _cause(code: int, record: RunRecord | None, log: Path, begun: int) -> str:
-    """Return why a worker failed: the signal that killed it, what it recorded, or the last line it printed."""
-    if code < 0:
-        name = signal.Signals(-code).name
-        return f"killed by {name}{', perhaps for want of memory' if name == 'SIGKILL' else ''}"
-    if record is not None and record.status == "failed" and record.error is not None:
-        return record.error.message
-    with log.open("rb") as file:
-        file.seek(begun)
-        lines = file.read().decode(errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), f"exit code {code}")
-
-
-def _label(plan: StudyPlan, run_id: str) -> str:
-    cell = next(cell for cell in plan.cells if cell.run_id == run_id)
-    point = "".join(f" {path}={value}" for path, value in cell.coordinates.items())
-    return f"{cell.arm}{point} seed {cell.seed}"
-
-
 @contextmanager
-def _termination_interrupts() -> Iterator[None]:
+def termination_interrupts() -> Iterator[None]:
     """Treat SIGTERM as Ctrl-C while inside (signals can be caught in the main thread alone)."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from vtbench.evaluate import METRICS
 from vtbench.schema.record import RunRecord
 from vtbench.schema.study import StudyPlan
+
+Retry = Literal["all", "failed", "none"]
+"""Which runs that are not done to make: all, only those that failed, or only those that did not."""
+
+
+def wanted(retry: Retry, failed: bool) -> bool:
+    """Return whether a run that is not done is to be made."""
+    return retry == "all" or (retry == "failed") == failed
 
 
 def is_done(plan: StudyPlan, record: RunRecord | None) -> bool:

@@ -1,7 +1,8 @@
 """One run in a process of its own: `python -m vtbench.launch.worker --root R --plan P [--fresh] [--parent PID] RUN_ID`.
 
-Ends with 0 when the run is done, 1 when it failed (the reason on standard error), 130 when it was asked to stop. It
-ends at once when its controller does: a run that nobody watches would hold the machine and its lock.
+Ends with 0 when the run is done, 1 when it failed (the reason on standard error), 75 when another process is at it, 130
+when it was asked to stop. It ends at once when its controller does: a run that nobody watches would hold the machine
+and its lock.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from types import FrameType
 
 from pydantic import ValidationError
 
-from vtbench.errors import StoreError, VtbenchError
+from vtbench.errors import RunLockedError, StoreError, VtbenchError
 from vtbench.schema.study import StudyPlan
 from vtbench.store.layout import Store
 
-DONE, FAILED, INTERRUPTED = 0, 1, 130
+DONE, FAILED, LOCKED, INTERRUPTED = 0, 1, 75, 130
 _PR_SET_PDEATHSIG = 1
 
 
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         return INTERRUPTED
     except VtbenchError as error:
         print(error, file=sys.stderr)
-        return FAILED
+        return LOCKED if isinstance(error, RunLockedError) else FAILED
     return DONE
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from vtbench.schema.base import Frozen, Resolution, canonical_json, content_hash
+from vtbench.schema.cluster import ClusterConfig
 from vtbench.schema.run import SCHEMA_VERSION, RunSpec
 
 
@@ -38,14 +39,38 @@ class ResourceConfig(Frozen):
     """What one run of a profile needs of a machine; used by `plan` and by launchers."""
 
     device: str = "cpu"
-    num_gpus: int = 0
+    num_gpus: NonNegativeInt = 0
+    """GPUs of one run, on all its nodes together."""
+    num_nodes: PositiveInt = 1
+    num_ranks: PositiveInt | None = None
+    """Processes that train one run together; null means one for each GPU."""
     num_threads: PositiveInt | None = None
     """Threads of one run on a CPU, null for all cores. Fixed, it makes results independent of the number of cores, and
     several runs share a machine."""
+    num_cpus: PositiveInt | None = None
+    """Cores that a job asks for, for each rank; null means `num_threads`, or what the cluster's file says."""
+    memory_gb: PositiveFloat | None = None
+    """Memory that a job asks for on each node."""
+    minutes: PositiveInt | None = None
+    """Time limit of a job. A run that takes longer is saved, queued again and goes on."""
+    cluster: ClusterConfig = ClusterConfig()
+    """Options of the cluster that this profile needs; they count before those of the cluster's file."""
     peak_flops: float | None = None
     """Peak of one device in FLOP/s at the training precision, for the estimate of hours."""
     utilisation: float = 0.4
     """Share of the peak that training is assumed to reach."""
+
+    @model_validator(mode="after")
+    def _check_nodes(self) -> ResourceConfig:
+        for name in ("num_gpus", "num_ranks"):
+            if (getattr(self, name) or 0) % self.num_nodes:
+                raise ValueError(f"{name} must be a multiple of num_nodes, so that all nodes have the same share")
+        return self
+
+    @property
+    def ranks_per_node(self) -> int:
+        """Processes of one run on each of its nodes."""
+        return max(1, (self.num_ranks or self.num_gpus) // self.num_nodes)
 
 
 class Profile(Frozen):

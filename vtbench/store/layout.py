@@ -4,6 +4,8 @@
 <root>/runs/<run_id>/{spec.json, record.json, metrics.jsonl, progress.json, lock, checkpoints/, samples/, measured/}
 <root>/studies/<study>@<profile>/plan.json
 <root>/folders/<hash>/
+<root>/jobs/<name>/{submission.json, plan.json, attempts/, ...}
+<root>/snapshots/<hash>/
 <root>/cache/
 ```
 """
@@ -76,6 +78,16 @@ class Store:
     def cost_path(self, key: str) -> Path:
         """The `ModelCost` of a model at a workload, under the hash of all that decides it."""
         return self.root / "costs" / f"{key}.json"
+
+    @property
+    def jobs_dir(self) -> Path:
+        """A folder for each array of jobs that was submitted to a cluster."""
+        return self.root / "jobs"
+
+    @property
+    def snapshots_dir(self) -> Path:
+        """Copies of the code that jobs run, under hashes of their content."""
+        return self.root / "snapshots"
 
     @property
     def cache_dir(self) -> Path:

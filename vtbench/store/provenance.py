@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import re
@@ -19,13 +20,16 @@ from vtbench.schema.record import Provenance
 _CODE = ("vtbench", "studies", "baselines", "pyproject.toml")
 """What decides a result, and is therefore part of the dirty hash; docs, tests and rendered reports are not."""
 
+SNAPSHOT_FILE = "vtbench-snapshot.json"
+"""Beside the package in a copy of the code that jobs run: which commit and changes it was copied from."""
+
 
 def collect(command: str) -> Provenance:
     """Return the provenance of a record that `command` is about to write.
 
     Everything that cannot be found (no git, no /proc, no nvidia-smi) is left out or None.
     """
-    commit, dirty_hash = _code(Path(vtbench.__file__).resolve().parent.parent)
+    commit, dirty_hash = code_version(Path(vtbench.__file__).resolve().parent.parent)
     return Provenance(
         commit=commit,
         dirty_hash=dirty_hash,
@@ -41,8 +45,11 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _code(checkout: Path) -> tuple[str | None, str | None]:
+def code_version(checkout: Path) -> tuple[str | None, str | None]:
     """Return the commit of `checkout` and a hash of what differs from it (None if nothing does)."""
+    if (snapshot := checkout / SNAPSHOT_FILE).exists():
+        found = json.loads(snapshot.read_text())
+        return found["commit"], found["dirty_hash"]
     if _git(checkout, "rev-parse", "--show-prefix") != b"\n":
         return None, None  # no git, or a package installed inside somebody else's checkout
     head = _git(checkout, "rev-parse", "--verify", "--quiet", "HEAD")
@@ -55,6 +62,20 @@ def _code(checkout: Path) -> tuple[str | None, str | None]:
         digest.update(name + b"\0" + hashlib.sha256(path.read_bytes()).digest() if path.is_file() else name)
     dirty = bool(changes or others)
     return (head.decode().strip() if head else None), (digest.hexdigest()[:12] if dirty else None)
+
+
+def code_files(checkout: Path) -> list[str]:
+    """Return the files that decide a result, relative to `checkout`, sorted; changed and new ones included.
+
+    Without git these are the files of the package itself.
+    """
+    if _git(checkout, "rev-parse", "--show-prefix") == b"\n":
+        listed = _git(checkout, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *_CODE) or b""
+        names = {os.fsdecode(name) for name in listed.split(b"\0") if name}
+    else:
+        package = checkout / "vtbench"
+        names = {str(path.relative_to(checkout)) for path in package.rglob("*") if "__pycache__" not in path.parts}
+    return sorted(name for name in names if (checkout / name).is_file())
 
 
 def _git(folder: Path, *arguments: str) -> bytes | None:

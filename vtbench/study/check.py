@@ -25,19 +25,20 @@ Problem = tuple[KeyPath, str]
 """Path of the value at fault, and what is wrong."""
 
 
-def check_plan(plan: StudyPlan, cache_dir: Path, set: Mapping[str, Any] | None = None) -> None:
+def check_plan(plan: StudyPlan, cache_dir: Path, set: Mapping[str, Any] | None = None, devices: bool = True) -> None:
     """Raise a `StudyError` with a line for each of `problems`, if there are any."""
-    if lines := problems(plan, cache_dir, set):
+    if lines := problems(plan, cache_dir, set, devices):
         raise join(lines)
 
 
-def problems(plan: StudyPlan, cache_dir: Path, set: Mapping[str, Any] | None = None) -> list[str]:
+def problems(plan: StudyPlan, cache_dir: Path, set: Mapping[str, Any] | None = None, devices: bool = True) -> list[str]:
     """Return what would make runs of a plan fail, a line each with the place in the study file; starts nothing.
 
     Args:
         plan: the plan.
         cache_dir: where data sets keep what they draw.
         set: the values from the command line that the plan was expanded with, for the places.
+        devices: whether the runs go on this machine, so that it must have the devices.
     """
     file = study_file(plan.study)
     arms = {arm.name: arm for arm in plan.study.arms}
@@ -58,7 +59,7 @@ def problems(plan: StudyPlan, cache_dir: Path, set: Mapping[str, Any] | None = N
             METRICS.load(name).check()
         except VtbenchError as error:
             lines[f"{file.locate((*place, index))}: metrics: {error}"] = None
-    for problem in _device_problems(plan):
+    for problem in _device_problems(plan) if devices else ():
         where = file.locate(("profiles", plan.profile.name, "resources", "device"))
         lines[f"{where}: profiles.{plan.profile.name}: {problem}"] = None
     return list(lines)

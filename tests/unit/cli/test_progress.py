@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from vtbench.cli.progress import Board, display, plain_line, run_label
-from vtbench.launch.local import RunEvent
+from vtbench.launch.event import RunEvent
 from vtbench.schema.record import MetricValue, Provenance, RunRecord
 from vtbench.store.query import Progress
 from vtbench.study.expand import expand

@@ -9,34 +9,10 @@ import time
 import pytest
 
 from vtbench.errors import RunsFailedError
-from vtbench.launch.local import MAX_SLOTS, log_path, num_slots, run_plan, worker_environment
-from vtbench.schema.study import ResourceConfig
+from vtbench.launch.local import controller_lock, run_plan
+from vtbench.launch.outcome import log_path
 from vtbench.store.lock import RunLock
 from vtbench.store.query import load_progress, load_record
-
-
-def test_workers_keep_large_blocks_and_use_all_cores(monkeypatch):
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setenv("MALLOC_TOP_PAD_", "7")
-    found = worker_environment(ResourceConfig())
-    assert found["OMP_NUM_THREADS"] == str(len(os.sched_getaffinity(0)))
-    assert found["MALLOC_MMAP_THRESHOLD_"] == "4294967296"
-    assert found["MALLOC_TOP_PAD_"] == "7"
-
-
-def test_threads_that_a_profile_fixes_stand_above_the_environment(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    assert worker_environment(ResourceConfig(num_threads=1))["OMP_NUM_THREADS"] == "1"
-    assert worker_environment(ResourceConfig())["OMP_NUM_THREADS"] == "7"
-
-
-def test_runs_share_the_cores_only_where_their_threads_are_known(monkeypatch):
-    monkeypatch.setattr("vtbench.launch.local._cores", lambda: 6)
-    assert num_slots(ResourceConfig()) == 1
-    assert num_slots(ResourceConfig(device="cuda", num_threads=1)) == 1
-    assert num_slots(ResourceConfig(num_threads=2)) == 3
-    assert num_slots(ResourceConfig(num_threads=1)) == MAX_SLOTS
-    assert num_slots(ResourceConfig(num_threads=8)) == 1
 
 
 def test_never_more_at_once_than_slots(store, make_plan):
@@ -48,22 +24,19 @@ def test_never_more_at_once_than_slots(store, make_plan):
     assert {record.status for run_id in plan.runs if (record := load_record(store, run_id))} == {"done"}
 
 
-def test_a_run_is_made_once_and_a_failed_one_stops_no_other(store, make_plan):
+def test_a_failed_run_stops_no_other_and_what_is_done_is_left_alone(store, make_plan):
     plan = make_plan()
-    locked, free = plan.runs
+    broken, free = plan.runs
+    store.record_path(broken).parent.mkdir(parents=True)
+    store.checkpoint_dir(broken).write_text("a file where a folder should be")
     events = []
-    lock = RunLock(store.lock_path(locked))
-    lock.acquire()
-    try:
-        with pytest.raises(RunsFailedError) as caught:
-            run_plan(store, plan, store.plan_path(plan.id), on_event=events.append)
-    finally:
-        lock.release()
+    with pytest.raises(RunsFailedError) as caught:
+        run_plan(store, plan, store.plan_path(plan.id), on_event=events.append)
     assert "1 of 2 runs failed" in str(caught.value)
-    assert f"grid seed 0: Run {locked} is being written by process {os.getpid()}" in str(caught.value)
-    assert str(log_path(store, locked)) in str(caught.value)
+    assert "grid seed 0: " in str(caught.value)
+    assert str(log_path(store, broken)) in str(caught.value)
     kinds = [(event.run_id, event.kind) for event in events if event.kind != "progress"]
-    assert kinds == [(locked, "started"), (locked, "failed"), (free, "started"), (free, "done")]
+    assert kinds == [(broken, "started"), (broken, "failed"), (free, "started"), (free, "done")]
     done = events[-1].record
     assert done.status == "done"
     assert {"psnr", "mae"} <= {value.name for value in done.metrics}
@@ -76,6 +49,49 @@ def test_a_run_is_made_once_and_a_failed_one_stops_no_other(store, make_plan):
     assert time.monotonic() - start < 1
     assert [event.kind for event in again] == ["reused"]
     assert store.record_path(free).stat().st_mtime_ns == before
+
+    store.checkpoint_dir(broken).unlink()
+    rest = []
+    run_plan(store, plan, store.plan_path(plan.id), retry="none", on_event=rest.append)
+    assert [event.kind for event in rest] == ["reused"]
+    run_plan(store, plan, store.plan_path(plan.id), retry="failed", on_event=rest.append)
+    assert [(e.run_id, e.kind) for e in rest if e.kind in ("started", "done")] == [
+        (broken, "started"),
+        (broken, "done"),
+    ]
+
+
+def test_a_run_that_another_process_writes_is_waited_for(store, make_plan):
+    plan = make_plan()
+    locked, free = plan.runs
+    lock = RunLock(store.lock_path(locked))
+    lock.acquire()
+    events = []
+
+    def take(event):
+        events.append(event)
+        if event.kind == "done" and event.run_id == free:
+            lock.release()
+
+    run_plan(store, plan, store.plan_path(plan.id), on_event=take)
+    kinds = [(event.run_id, event.kind) for event in events if event.kind != "progress"]
+    assert kinds == [(locked, "queued"), (free, "started"), (free, "done"), (locked, "started"), (locked, "done")]
+    assert f"process {os.getpid()}" in events[0].cause
+
+
+def test_the_second_controller_of_a_plan_waits_for_the_first(store, make_plan):
+    plan = make_plan()
+    lock = RunLock(controller_lock(store, plan.id))
+    lock.acquire()
+    told = []
+
+    def wait(text):
+        told.append(text)
+        lock.release()
+
+    run_plan(store, plan, store.plan_path(plan.id), [], on_wait=wait)
+    assert len(told) == 1
+    assert f"process {os.getpid()}" in told[0]
 
 
 def test_stopping_the_controller_leaves_a_run_that_can_go_on(store, make_plan):

@@ -31,24 +31,24 @@ def _git(folder, *arguments):
 
 
 def test_code_names_the_commit_and_every_change(tmp_path):
-    assert provenance._code(tmp_path) == (None, None)
+    assert provenance.code_version(tmp_path) == (None, None)
     _git(tmp_path, "init", "-q")
     source = tmp_path / "vtbench" / "a.py"
     source.parent.mkdir()
     source.write_text("1")
-    commit, before = provenance._code(tmp_path)
+    commit, before = provenance.code_version(tmp_path)
     assert commit is None
     assert before is not None
     _git(tmp_path, "add", ".")
     _git(tmp_path, "commit", "-q", "-m", "first")
     head = _git(tmp_path, "rev-parse", "HEAD").strip()
-    assert provenance._code(tmp_path) == (head, None)
+    assert provenance.code_version(tmp_path) == (head, None)
     (tmp_path / "README.md").write_text("not code")
-    assert provenance._code(tmp_path) == (head, None)
+    assert provenance.code_version(tmp_path) == (head, None)
     source.write_text("2")
-    changed = provenance._code(tmp_path)
+    changed = provenance.code_version(tmp_path)
     (tmp_path / "vtbench" / "b.py").write_text("new")
-    added = provenance._code(tmp_path)
+    added = provenance.code_version(tmp_path)
     assert changed[0] == added[0] == head
     assert len({None, changed[1], added[1]}) == 3
 
@@ -57,4 +57,4 @@ def test_a_package_inside_another_checkout_has_no_commit(tmp_path):
     _git(tmp_path, "init", "-q")
     inside = tmp_path / "site-packages"
     inside.mkdir()
-    assert provenance._code(inside) == (None, None)
+    assert provenance.code_version(inside) == (None, None)
