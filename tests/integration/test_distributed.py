@@ -21,6 +21,8 @@ from vtbench.study.expand import expand
 from vtbench.study.load import load_study
 from vtbench.train import checkpoint
 
+pytestmark = pytest.mark.slow
+
 RANKS = Path(__file__).parents[1] / "fakes" / "ranks.py"
 STEPS = 20
 
@@ -130,7 +132,6 @@ def test_two_processes_train_as_one_does_in_two_parts(ranks, tmp_path, accumulat
     assert losses == pytest.approx(accumulated[0], abs=1e-6)
 
 
-@pytest.mark.slow
 def test_what_is_divided_trains_the_same_and_its_checkpoint_is_a_whole_one(ranks, tmp_path, accumulated):
     ranks.start(RANKS, tmp_path / "divided", STEPS, 'parallel="fsdp"')
     codes, errors = ranks.wait()
@@ -190,7 +191,6 @@ def wait_for_line(store, run_id, number, processes):
         time.sleep(0.005)
 
 
-@pytest.mark.slow
 def test_killed_and_stopped_and_started_again_they_end_with_the_same_bits(ranks, worker, place, tmp_path):
     """Once as torchrun starts them, undisturbed; once as srun does, killed, then asked to stop."""
     run_id = worker()
@@ -238,7 +238,7 @@ def test_a_process_that_is_killed_ends_the_others_and_is_named(ranks, worker, pl
     assert not place.store.lock_path(run_id).exists()
 
 
-@pytest.mark.parametrize("launcher", ["variables", pytest.param("torchrun", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("launcher", ["variables", "torchrun"])
 def test_what_fails_in_one_process_ends_all_at_once_and_is_recorded(ranks, place, bad_picture, launcher):
     """Process 1 alone meets a broken picture, while process 0 waits for it in a sum."""
     plan, run_id, picture = bad_picture

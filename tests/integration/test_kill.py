@@ -111,6 +111,7 @@ def assert_equal_studies(place, finished):
         assert_equal(place.store, finished.store, run_id)
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_the_run_goes_on(place, finished):
     run_id = next(iter(finished.plan().runs))
     process = place.start(*RUN)

@@ -17,7 +17,14 @@ def test_every_error_is_one_that_the_user_can_mend_and_says_what_it_stands_for(k
 
 def test_mistakes_exit_with_2_and_failures_with_1():
     failures = {kind.__name__ for kind in CLASSES if kind.exit_code == 1}
-    assert failures == {"RunLockedError", "TrainingError", "NonFiniteLossError", "RunsFailedError"}
+    assert failures == {
+        "DiskFullError",
+        "NonFiniteLossError",
+        "ProcessLostError",
+        "RunLockedError",
+        "RunsFailedError",
+        "TrainingError",
+    }
     assert {kind.exit_code for kind in CLASSES} == {1, 2}
 
 

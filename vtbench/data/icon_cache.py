@@ -101,14 +101,12 @@ def drawn(
         view: canvas, as for `draw`.
 
     Raises:
-        DataError: an icon cannot be drawn, the disk is full, or the file is broken.
+        DataError: an icon cannot be drawn, or the file is broken.
+        StoreError: the disk is full, or cannot be written to.
     """
     path = cache_path(stem, size, view)
     if not path.exists():
-        try:
-            _draw_all(path, names, size, view)
-        except OSError as error:
-            raise DataError(f"Cannot write the drawn icons to {path}: {error.strerror or error}.") from error
+        _draw_all(path, names, size, view)
     return _open(path)
 
 

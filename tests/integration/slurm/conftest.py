@@ -222,7 +222,7 @@ def slurm(tmp_path_factory):
 RESOURCES = "resources: {num_threads: 1, memory_gb: 1, minutes: MINUTES, cluster: {poll_seconds: 1}}"
 
 
-def wait_for(condition, seconds=120):
+def wait_for(condition, seconds=240):
     """Wait until `condition()` is true, and return what it returned."""
     end = time.monotonic() + seconds
     while not (found := condition()):
@@ -241,6 +241,8 @@ class Site:
 
     RUN = ("vtbench", "run", "studies/fast.yaml")
     SLURM = (*RUN, "--cluster", "slurm")
+
+    wait_for = staticmethod(wait_for)
 
     def __init__(self, place, slurm):
         self.place, self.slurm, self.store = place, slurm, place.store
@@ -327,12 +329,6 @@ def long_site(site):
     """The same with one run that takes a while and saves only when it is asked to."""
     site.one_long_run()
     return site
-
-
-@pytest.fixture(scope="session")
-def same():
-    """Check that a run came out the same in two stores."""
-    return assert_equal
 
 
 @pytest.fixture(scope="session")

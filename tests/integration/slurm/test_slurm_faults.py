@@ -1,6 +1,7 @@
 """Whatever befalls a job, its node, Slurm or the controller: one more `run` ends the study as if nothing had been."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -40,7 +41,7 @@ def test_a_worker_killed_with_9(long_site, complete):
     process = long_site.start()
     long_site.wait_for_step(20)
     os.kill(live_holder(long_site.store.lock_path(long_site.run_id())).pid, signal.SIGKILL)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=240)
     assert process.returncode == 1
     assert "killed by SIGKILL" in error
     long_site.finish()
@@ -51,7 +52,7 @@ def test_a_jobs_process_killed_with_9(long_site, complete):
     process = long_site.start()
     long_site.wait_for_step(20)
     os.kill(long_site.attempts()[-1].pid, signal.SIGKILL)
-    _, error = process.communicate(timeout=100)
+    _, error = process.communicate(timeout=240)
     assert process.returncode == 1
     assert "left no word" in error
     long_site.finish()
@@ -102,7 +103,7 @@ def sbatch(long_site, tmp_path, monkeypatch):
 def test_the_controller_killed_around_sbatch(long_site, complete, sbatch, lines):
     program = sbatch(*lines)
     process = long_site.start()
-    process.communicate(timeout=100)
+    process.communicate(timeout=240)
     assert process.returncode == -signal.SIGKILL
     (submission,) = long_site.submissions()
     assert submission.status == "planned"
@@ -138,7 +139,7 @@ def test_a_corrupted_last_checkpoint_falls_back_to_the_one_before(long_site, com
     process = long_site.start()
     long_site.wait_for_step(35)
     os.kill(live_holder(long_site.store.lock_path(long_site.run_id())).pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     *_, last = sorted(long_site.store.checkpoint_dir(long_site.run_id()).glob("step-*.pt"))
     with last.open("r+b") as file:
         file.truncate(last.stat().st_size // 2)
@@ -167,7 +168,7 @@ def test_a_full_disk_loses_nothing(long_site, complete, small_disk):
     with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
         while file.write(bytes(4096)):
             pass
-    _, error = process.communicate(timeout=100)
+    _, error = process.communicate(timeout=240)
     assert process.returncode == 1
     assert "Traceback" not in error
     filler.unlink()
@@ -176,17 +177,21 @@ def test_a_full_disk_loses_nothing(long_site, complete, small_disk):
     complete(num_submissions=2)
 
 
-def test_time_limits_are_taken_in_turns(site, place, same, make_place):
-    site.one_long_run(steps=3000)
-    site.edit("minutes: 5", "minutes: 1")
-    site.edit("log_every: 1", "log_every: 100")
-    process = site.start()
-    site.finish(process)
-    attempts = site.attempts()
-    assert len(attempts) > 1
-    assert all(each.requeued for each in attempts[:-1])
-    local = make_place(place.path.parent / "local")
-    (local.path / "studies" / "fast.yaml").write_text(site.study.read_text())
-    code, _, error = local.call(*site.RUN)
+def test_at_its_time_limit_a_job_saves_and_goes_on_at_the_same_step(site):
+    site.one_long_run(steps=100_000)
+    site.edit("minutes: 5", "minutes: 2")
+    code, _, error = site.place.call(*site.SLURM, "--detach")
     assert code == 0, error
-    same(site.store, local.store, site.run_id())
+    site.wait_for(lambda: site.attempts() and site.attempts()[0].requeued, 240)
+    step = int(site.attempts()[0].reached.removeprefix("step-").partition(".")[0])
+    assert step == site.num_logged() > 0
+
+    def goes_on():
+        site.slurm.nudge()
+        return site.num_logged() > step + 5
+
+    site.wait_for(goes_on, 240)
+    lines = site.store.log_path(site.run_id()).read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(len(lines)))
+    code, _, error = site.place.call("vtbench", "cancel", "fast")
+    assert code == 0, error

@@ -4,6 +4,8 @@ import time
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_study_through_slurm_equals_the_local_one(site, equal):
     output = site.finish()
@@ -16,7 +18,6 @@ def test_a_study_through_slurm_equals_the_local_one(site, equal):
     assert len(site.submissions()) == 1
 
 
-@pytest.mark.slow
 def test_a_dozen_runs_need_as_many_arrays_as_the_limit_asks_for(site, place, make_place):
     site.edit("steps: 24", "steps: 6")
     output = site.finish(None, "--seeds", "6")

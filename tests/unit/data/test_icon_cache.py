@@ -10,7 +10,7 @@ import pytest
 
 from vtbench.data import icon_cache
 from vtbench.data.icon_cache import cache_path, draw, drawn, read_svg
-from vtbench.errors import DataError
+from vtbench.errors import DataError, StoreError
 
 SQUARE = (
     '<svg viewBox="0 0 72 72" width="7" xmlns="http://www.w3.org/2000/svg">'
@@ -107,5 +107,5 @@ def test_a_broken_cache_says_what_to_do(tmp_path: Path) -> None:
 
 def test_an_unwritable_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match="Cannot write the drawn icons to"):
+    with pytest.raises(StoreError, match=r"key-8x8\.npy cannot be used"):
         drawn(tmp_path / "file" / "key", NAMES, (8, 8), (8, 8))
