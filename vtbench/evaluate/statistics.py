@@ -11,7 +11,8 @@ what both have in common cancels.
   err on the wide side (at three seeds they hold the truth in 95 to 98 % of cases). One standard error with Welch and
   Satterthwaite's degrees of freedom would be narrower than the seeds alone allow: at two seeds it covers 89 %.
 
-NumPy and SciPy alone: reports use it too.
+NumPy and SciPy alone: reports use it too. SciPy is imported where it is needed: it takes a second, for which plans and
+workers, who import this by way of metrics, need not wait.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64, Int
-from scipy import optimize, special, stats
 
 LEVEL = 0.95
 """Confidence of all intervals."""
@@ -86,6 +86,8 @@ class Estimate:
 
         NaN where nothing is known of the spread.
         """
+        from scipy import optimize, special
+
         if not self.known:
             return math.nan
         if self.standard_error == 0:
@@ -99,6 +101,8 @@ class Estimate:
         return math.exp(float(found))
 
     def _half_width(self, alpha: float) -> float:
+        from scipy import special
+
         # what `scipy.stats.t.isf` is, without half a millisecond of checks
         return math.hypot(*(-float(special.stdtrit(df, alpha / 2)) * error for error, df in self.errors))
 
@@ -186,6 +190,8 @@ def bootstrap_interval(differences: Float[np.ndarray, " n"]) -> Interval:
     """
     if len(differences) < 2:
         raise ValueError(f"a bootstrap needs at least 2 differences, not {len(differences)}")
+    from scipy import stats
+
     draw = np.random.default_rng(0)
     batch = max(1, 2**22 // len(differences))
     found = stats.bootstrap(
@@ -213,6 +219,8 @@ def signed_rank(differences: Float[np.ndarray, " n"]) -> SignedRank:
     The effect size is the matched-pairs rank-biserial correlation (Kerby 2014, doi:10.2466/11.IT.3.1): the share of the
     rank sum that is positive minus the share that is negative.
     """
+    from scipy import stats
+
     kept = np.asarray(differences, np.float64)
     kept = kept[kept != 0]
     if not len(kept):

@@ -7,7 +7,6 @@ killed) its word for the run's job counts, if a caller has it (`Job`).
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +21,7 @@ from vtbench.schema.record import RunRecord
 from vtbench.store.failure import Failure, classify, last_lines
 from vtbench.store.layout import Store
 from vtbench.store.lock import Holder, live_holder
-from vtbench.store.outline import RecordHead
+from vtbench.store.outline import RecordFile, RecordHead, record_files
 from vtbench.store.query import Progress, begun_runs, load_progress, load_versioned
 
 StateName = Literal["running", "queued", "failed", "stopped", "broken", "interrupted", "not started", "done"]
@@ -97,20 +96,18 @@ def read_states(store: Store, run_ids: Iterable[str], jobs: JobSource | None = N
         jobs: asked once, for the runs that are not done.
     """
     now, begun = time.time(), begun_runs(store)
-    found: dict[str, RunState] = {}
-    heads: dict[str, _Head | None] = {}
-    for run_id in run_ids:
-        heads[run_id] = head = _head(store.record_path(run_id)) if run_id in begun else None
-        if head is not None and (settled := _settled(run_id, head, now)) is not None:
-            found[run_id] = settled
-    open_runs = [run_id for run_id in heads if run_id not in found]
+    asked = list(dict.fromkeys(run_ids))
+    heads = {run_id: _head(store, run_id, file) for run_id, file in record_files(store, asked)}
+    settled = ((run_id, _settled(run_id, head, now)) for run_id, head in heads.items())
+    found = {run_id: state for run_id, state in settled if state is not None}
+    open_runs = [run_id for run_id in asked if run_id not in found]
     known = jobs(open_runs) if jobs is not None and open_runs else {}
     for run_id in open_runs:
         if run_id in begun or run_id in known:
-            found[run_id] = _open_state(store, run_id, heads[run_id], known.get(run_id), now)
+            found[run_id] = _open_state(store, run_id, heads.get(run_id), known.get(run_id), now)
         else:
             found[run_id] = RunState(run_id=run_id, state="not started")
-    return {run_id: found[run_id] for run_id in heads}
+    return {run_id: found[run_id] for run_id in asked}
 
 
 def count_states(states: Iterable[RunState]) -> dict[StateName, int]:
@@ -128,21 +125,14 @@ class _Head:
     problem: str | None = None
 
 
-def _head(path: Path) -> _Head | None:
-    """Return the head of a record, or None if there is none."""
+def _head(store: Store, run_id: str, file: RecordFile) -> _Head:
+    """Return the head of a record, or what is wrong with the file."""
     try:
-        with path.open("rb") as file:
-            data, changed = file.read(), os.fstat(file.fileno()).st_mtime
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        return _Head(None, problem=f"{path} cannot be read ({error.strerror}).")
-    try:
-        return _Head(RecordHead.model_validate_json(data), changed)
+        return _Head(RecordHead.model_validate_json(file.data), file.changed)
     except ValidationError as error:
-        problem = f"{path}: {error.errors()[0]['msg']}"
+        problem = f"{store.record_path(run_id)}: {error.errors()[0]['msg']}"
     try:
-        load_versioned(path, RunRecord)
+        load_versioned(store.record_path(run_id), RunRecord)
     except StoreError as error:
         problem = str(error)  # says where and how to mend it
     return _Head(None, problem=problem)

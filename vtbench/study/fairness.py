@@ -71,7 +71,7 @@ def facts(plan: StudyPlan) -> tuple[ArmFacts, ...]:
 
 
 def _facts(plan: StudyPlan) -> Iterator[ArmFacts]:
-    counted: dict[str, tuple[Tokenizer, float]] = {}
+    counted: dict[str, tuple[int, int, float]] = {}
     for cell in plan.cells:
         if cell.seed != plan.seeds[0]:
             continue
@@ -79,18 +79,18 @@ def _facts(plan: StudyPlan) -> Iterator[ArmFacts]:
         key = config.model_dump_json(include={"tokenizer": True, "mixing": True, "train": {"num_tokens"}})
         if key not in counted:
             model = build_on_meta(config.tokenizer)
-            counted[key] = model, _forward_flops(model, config)
-        model, forward = counted[key]
+            counted[key] = num_parameters(model), model.max_num_tokens, _forward_flops(model, config)
+        parameters, full_length, forward = counted[key]
         images = config.train.steps * config.train.batch_size
         lengths = config.train.num_tokens
         yield ArmFacts(
             arm=cell.arm,
             coordinates=cell.coordinates,
-            num_parameters=num_parameters(model),
+            num_parameters=parameters,
             training_flops=training_flops(forward, images),
             images_seen=images,
             steps=config.train.steps,
-            num_tokens=f"{lengths.min}-{lengths.max}" if lengths is not None else str(model.max_num_tokens),
+            num_tokens=f"{lengths.min}-{lengths.max}" if lengths is not None else str(full_length),
         )
 
 
