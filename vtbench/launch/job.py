@@ -14,7 +14,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -38,6 +39,9 @@ LOCKED_SECONDS = 3 * STALE_SECONDS
 
 MAX_IDLE = 3
 """Time limits in a row that may pass without any gain before a run is given up."""
+
+RETRY_SECONDS = (1.0, 3.0, 10.0)
+"""Pauses before Slurm is asked again, where it does not answer."""
 
 OTHERS_SECONDS = 5.0
 """How long the other ranks have to record why one of them failed, before its end takes them along."""
@@ -102,36 +106,74 @@ def work(job: Job, job_id: str, rank: int, requeue: Handler) -> None:
         end(code)
         return
     if asked.raised or code in STOPPED:
-        next_ = "requeue" if asked.raised or rank > 0 else _what_next(job_id)
-        if next_ != "end":
-            attempts = end(code, requeued=True)
-            if _is_idle(attempts, job.minutes * 60):
-                cause = (
-                    f"nothing was gained in {MAX_IDLE} jobs of {job.minutes} minutes each; give jobs more time"
-                    " (resources.minutes of the profile), or save more often (train.checkpoint_every)"
-                )
-                end(code, cause=cause)
-                raise LaunchError(cause)
-            if next_ == "requeue":
-                requeue(signal.SIGUSR2, None)
-            return
-        cause = "cancelled"
+        # The ranks are told one after the other: USR2 may come only now, and would end Slurm's commands too.
+        with _usr2_blocked():
+            next_, problem = ("requeue", "") if asked.raised or rank > 0 else _what_next(job_id)
+            if next_ != "end":
+                attempts = end(code, requeued=True)
+                if _is_idle(attempts, job.minutes * 60):
+                    cause = (
+                        f"nothing was gained in {MAX_IDLE} jobs of {job.minutes} minutes each; give jobs more time"
+                        " (resources.minutes of the profile), or save more often (train.checkpoint_every)"
+                    )
+                    end(code, cause=cause)
+                    raise LaunchError(cause)
+                if next_ == "leave":
+                    return
+                problem = _requeue(requeue)
+                if not problem:
+                    return
+        cause = problem or "cancelled"
     end(code, cause=cause)
     if rank > 0:
         time.sleep(OTHERS_SECONDS)
     raise LaunchError(cause)
 
 
-def _what_next(job_id: str) -> Literal["requeue", "leave", "end"]:
+def _what_next(job_id: str) -> tuple[Literal["requeue", "leave", "end"], str]:
     """Return what becomes of a job whose worker was told to stop, by whom this process was not told.
 
     The job still runs: it was pre-empted with a time of grace, or somebody sent TERM; requeue it. Slurm has requeued it
-    already: leave it. Otherwise it was cancelled.
+    already: leave it. Otherwise it was cancelled; or Slurm does not say, and the second value is why.
     """
-    state, restarts = slurm_command.state_and_restarts(job_id)
+    found: list[tuple[str, int]] = []
+    problem = _insist(lambda: found.append(slurm_command.state_and_restarts(job_id)))
+    if problem:
+        return "end", f"stopped, and Slurm did not say whether the job goes on ({problem})"
+    state, restarts = found[0]
     if state == "RUNNING":
-        return "requeue"
-    return "leave" if restarts > int(os.environ.get("SLURM_RESTART_COUNT") or 0) else "end"
+        return "requeue", ""
+    return ("leave" if restarts > int(os.environ.get("SLURM_RESTART_COUNT") or 0) else "end"), ""
+
+
+def _requeue(requeue: Handler) -> str:
+    """Put the job back into the queue, which ends this process where it works; return why it did not, if so."""
+    problem = _insist(lambda: requeue(signal.SIGUSR2, None))
+    return f"stopped and saved, but it could not be queued again ({problem})" if problem else ""
+
+
+def _insist(ask: Callable[[], object]) -> str:
+    """Ask Slurm until it answers, a few times; return why it does not, or nothing."""
+    for seconds in (*RETRY_SECONDS, None):
+        try:
+            ask()
+        except (LaunchError, subprocess.SubprocessError, OSError) as error:
+            problem = str(error)
+        else:
+            return ""
+        if seconds is not None:
+            time.sleep(seconds)
+    return problem
+
+
+@contextmanager
+def _usr2_blocked() -> Iterator[None]:
+    """Keep USR2 from this process, and from those that it starts, while inside: a child inherits what is blocked."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR2})
 
 
 class _Asked:
@@ -170,9 +212,8 @@ def _start(job: Job, output: int) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "vtbench.launch.worker", "--root", job.root]
     command += ["--plan", str(plan_file(job.store, job.name)), "--parent", str(os.getpid()), job.run_id]
     num_cores = int(os.environ.get("SLURM_CPUS_PER_TASK") or 0) or cores()
-    # Slurm sends USR2 to all processes of a job, and it would end the worker: a child inherits what is blocked.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
-    try:
+    # Slurm sends USR2 to all processes of a job, and it would end the worker.
+    with _usr2_blocked():
         return subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -180,8 +221,6 @@ def _start(job: Job, output: int) -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             env=worker_environment(job.resources, Slot(num_cores)),
         )
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR2})
 
 
 def _watch(worker: subprocess.Popen[bytes], asked: _Asked, save_seconds: float) -> int:

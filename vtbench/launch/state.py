@@ -134,7 +134,8 @@ def from_slurm(store: Store, run_id: str, submission: Submission, jobs: Mapping[
     if job is None:
         reason = "the job is gone and left no word: killed with its node, or removed"
         return JobState(run_id, "failed", job_id, node, reason, number)
-    return JobState(run_id, "failed", job_id, job.node or node, CAUSES.get(job.state, _last_word(job)), number)
+    reason = CAUSES.get(job.state) or _last_word(store, submission, job)
+    return JobState(run_id, "failed", job_id, job.node or node, reason, number)
 
 
 def _ended(attempt: Attempt) -> tuple[Word, str | None] | None:
@@ -147,5 +148,12 @@ def _reason(job: SlurmJob) -> str | None:
     return job.reason if job.reason not in ("", "None") else None
 
 
-def _last_word(job: SlurmJob) -> str:
-    return f"the job ended ({job.state}) and left no word; its output is in the store's folder jobs/{job.name}"
+def _last_word(store: Store, submission: Submission, job: SlurmJob) -> str:
+    """Return why a job failed that left no exit file, as far as its own output says."""
+    path = ledger.folder(store, submission.name) / f"{job.job_id}_0_log.out"
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    said = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
+    return f"the job ended ({job.state}) and left no word; the last that it printed: {said} (log: {path})"

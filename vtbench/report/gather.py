@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -90,8 +90,16 @@ class ReportData(Frozen):
     image_pairs: tuple[ImagePair, ...] = ()
 
 
-def gather(store: Store, plan_id: str, out_dir: Path) -> ReportData:
+def gather(
+    store: Store, plan_id: str, out_dir: Path, drawn: Callable[[ReportData], Iterable[str]] | None = None
+) -> ReportData:
     """Write `data.json` and `samples/` of a study into `out_dir`, replacing earlier ones.
+
+    Args:
+        store: where the study's plan, records, logs and pictures are.
+        plan_id: `<study>@<profile>`.
+        out_dir: the report's folder.
+        drawn: told the data without curves, returns the runs that plots show: of very many runs only theirs are kept.
 
     Raises:
         StoreError: there is no such plan, or a file of the store is broken.
@@ -104,11 +112,14 @@ def gather(store: Store, plan_id: str, out_dir: Path) -> ReportData:
         plan=plan,
         runs=tuple(_run(run_id, records.get(run_id)) for run_id in plan.runs),
         values=values,
-        curves=_curves(store, plan),
+        curves=(),
         strips=strips,
         protocols=_protocols({value.protocol for value in values}, records),
         image_pairs=image_pairs(store, plan, records),
     )
+    few = len(plan.runs) * MAX_CURVE_POINTS <= ALL_CURVE_POINTS
+    curves = _curves(store, list(plan.runs if drawn is None or few else drawn(data)))
+    data = data.model_copy(update={"curves": curves})
     _replace_samples(out_dir / SAMPLES_FOLDER, files)
     write_atomic(out_dir / DATA_FILE, layout(data))
     return data
@@ -172,11 +183,11 @@ def _protocols(fingerprints: set[str], records: Mapping[str, RunRecord]) -> dict
     return {name: known[name] for name in sorted(fingerprints) if name in known}
 
 
-def _curves(store: Store, plan: StudyPlan) -> tuple[Curve, ...]:
-    """Return the curves of all runs; the more runs there are, the fewer points each keeps."""
-    most_points = max(FEWEST_CURVE_POINTS, min(MAX_CURVE_POINTS, ALL_CURVE_POINTS // len(plan.runs)))
+def _curves(store: Store, runs: Collection[str]) -> tuple[Curve, ...]:
+    """Return the curves of runs; the more there are, the fewer points each keeps."""
+    most_points = max(FEWEST_CURVE_POINTS, min(MAX_CURVE_POINTS, ALL_CURVE_POINTS // max(1, len(runs))))
     begun = query.begun_runs(store)
-    curves = (_curve(name, query.load_log_lines(store, name), most_points) for name in plan.runs if name in begun)
+    curves = (_curve(name, query.load_log_lines(store, name), most_points) for name in runs if name in begun)
     return tuple(curve for curve in curves if curve is not None)
 
 

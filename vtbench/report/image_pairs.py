@@ -61,8 +61,9 @@ def image_pairs(store: Store, plan: StudyPlan, records: Mapping[str, RunRecord])
         records: run id -> record; missing ones are allowed.
     """
     found: list[ImagePair] = []
+    measured = {run: record for run, record in records.items() if store.measured_dir(run).is_dir()}
     for arms in _comparable(plan):
-        values = {arm: {seed: _values(plan, records.get(run)) for seed, run in runs.items()} for arm, runs in arms}
+        values = {arm: {seed: _values(plan, measured.get(run)) for seed, run in runs.items()} for arm, runs in arms}
         names = dict.fromkeys(name for by_seed in values.values() for known in by_seed.values() for name in known)
         for metric, resolution, num_tokens in names:
             key = metric, resolution, num_tokens
@@ -111,8 +112,6 @@ def _values(plan: StudyPlan, record: RunRecord | None) -> dict[_Key, MetricValue
 
 def _rows(store: Store, run_id: str, value: MetricValue) -> np.ndarray | None:
     """Return one number an image, if the value is their mean and they are on disk."""
-    if not store.measured_dir(run_id).is_dir():
-        return None
     point = point_name(str(value.params["resolution"]), value.params["num_tokens"])  # type: ignore[arg-type]
     kept = rows_of(store.measured_dir(run_id) / point, value)
     if kept is None or len(kept) != 1:

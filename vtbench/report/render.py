@@ -32,7 +32,7 @@ def render_study(store: Store, plan_id: str, out_dir: Path, baselines: Path = BA
     Raises:
         StoreError: as `gather` and `render`.
     """
-    gather(store, plan_id, out_dir)
+    gather(store, plan_id, out_dir, lambda data: Results(data).drawn_runs)
     return render(out_dir, baselines)
 
 

@@ -134,6 +134,11 @@ class Results:
                 best[row.arm] = rank, row
         return [row for _, row in best.values()][:MOST_DRAWN]
 
+    @property
+    def drawn_runs(self) -> list[str]:
+        """The runs of `drawn_rows`, each once."""
+        return list(dict.fromkeys(run_id for row in self.drawn_rows for run_id in row.runs.values()))
+
     def points_of(self, metric: str) -> list[Point]:
         """Return the points at which a metric is shown: all of the plan's, or the run as a whole."""
         source = PSNR if metric == PSNR_GAIN else metric

@@ -14,11 +14,11 @@ class FakeSlurm:
         for name in ("sbatch", "squeue", "scontrol", "sacct", "scancel", "srun"):
             self.says(name, "")
 
-    def says(self, name, text, code=0, error=""):
-        """Have a program print `text` and `error` and end with `code`."""
+    def says(self, name, text, code=0, error="", before=":"):
+        """Have a program do `before`, print `text` and `error`, and end with `code`."""
         path = self.folder / name
         path.write_text(
-            f'#!/bin/bash\necho {name} "$@" >> {self._log}\n'
+            f'#!/bin/bash\necho {name} "$@" >> {self._log}\n{before}\n'
             f"cat <<'END'\n{text}\nEND\n[ -z '{error}' ] || echo '{error}' >&2\nexit {code}\n"
         )
         path.chmod(0o755)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from contextlib import nullcontext
@@ -109,6 +110,34 @@ def test_term_to_the_worker(store, make_job, requeued, fake_slurm, says, requeue
     (attempt,) = load_attempts(store, job.name, job.run_id)
     assert attempt.cause == cause
     assert attempt.requeued is (cause is None)
+
+
+def test_usr2_that_comes_late_does_not_end_slurms_commands(store, make_job, requeued, fake_slurm):
+    # another rank was told first, and stopped this one's worker; its own USR2 comes while Slurm is asked
+    fake_slurm.says("scontrol", "JobState=RUNNING Restarts=0", before="kill -USR2 $$ $PPID")
+    job = make_job(train__steps=100_000)
+    lock = store.lock_path(job.run_id)
+    meanwhile(lambda: os.kill(live_holder(lock).pid, signal.SIGTERM), trains(store, job))
+    work(job, "12_0", 0, lambda *_: requeued.append(1))
+    (attempt,) = load_attempts(store, job.name, job.run_id)
+    assert (attempt.requeued, requeued) == (True, [1])
+
+
+def test_a_job_that_cannot_be_queued_again_says_why(store, make_job, monkeypatch):
+    monkeypatch.setattr(job_module, "RETRY_SECONDS", (0.0,))
+    job = make_job(train__steps=100_000)
+    meanwhile(lambda: os.kill(os.getpid(), signal.SIGUSR2), trains(store, job))
+    tried = []
+
+    def requeue(number, frame):
+        tried.append(1)
+        raise subprocess.CalledProcessError(1, ["scontrol", "requeue"])
+
+    with pytest.raises(LaunchError, match=r"could not be queued again .*scontrol"):
+        work(job, "12_0", 0, requeue)
+    (attempt,) = load_attempts(store, job.name, job.run_id)
+    assert (len(tried), attempt.requeued) == (2, False)
+    assert "could not be queued again" in attempt.cause
 
 
 def test_a_failure_is_told_with_its_cause(store, make_job, requeued):

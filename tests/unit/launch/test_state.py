@@ -91,6 +91,15 @@ def test_nothing_is_lost_while_slurm_does_not_answer(store, submission, fake_slu
     assert "left no word" in found.reason
 
 
+def test_a_job_that_left_no_word_is_told_by_its_output(store, submission, fake_slurm):
+    fake_slurm.says("squeue", f"12_0|{submission.name}|FAILED|NonZeroExitCode|node1")
+    output = ledger.folder(store, submission.name) / "12_0_0_log.out"
+    output.write_text("starting\nModuleNotFoundError: No module named 'vtbench'\n\n")
+    found = look(store, submission)
+    assert "(FAILED) and left no word; the last that it printed: ModuleNotFoundError" in found.reason
+    assert str(output) in found.reason
+
+
 def test_what_slurm_has_forgotten_is_looked_up(store, submission, fake_slurm):
     fake_slurm.says("sacct", "12_0|x|TIMEOUT|node4")
     found = look(store, submission)

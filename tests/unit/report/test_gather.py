@@ -93,6 +93,17 @@ def test_many_runs_keep_fewer_points_of_each_curve(full_store, tmp_path, monkeyp
     assert {curve.steps[-1] for curve in data.curves} == {599}
 
 
+def test_of_very_many_runs_only_those_drawn_keep_their_curves(full_store, tmp_path, monkeypatch):
+    store, plan = full_store
+    chosen = list(plan.runs)[1:3]
+    few = gather(store, plan.id, tmp_path / "out", lambda data: chosen)
+    assert {curve.run_id for curve in few.curves} == set(plan.runs)
+    monkeypatch.setattr(gather_module, "ALL_CURVE_POINTS", 600)
+    many = gather(store, plan.id, tmp_path / "out", lambda data: chosen)
+    assert {curve.run_id for curve in many.curves} == set(chosen)
+    assert load(tmp_path / "out") == many
+
+
 def test_what_a_log_leaves_out_is_none_in_the_curve(synthetic, tmp_path):
     store, plan = synthetic.study(tmp_path / "runs", seeds=(0,))
     lines = ['{"step": 2, "b": NaN, "c": "x"}', '{"step": 1, "a": 1.23456789, "b": 3}', '{"step": 3, "a": null}']
