@@ -139,14 +139,15 @@ class _Overlay:
         base_above, base_own = (_name(base, section) for base in self._base)
         before = _name(above, section) or base_above
         after = _name(own, section) or _name(above, section) or base_own or base_above
-        return before != after
+        return bool(before != after)
 
     def _kept(self, places: Mapping[KeyPath, Position], taken: tuple[str, ...]) -> dict[KeyPath, Position]:
         """Return those of the parent's places that still count."""
         return {
             path: position
             for path, position in places.items()
-            if path[:1] in ((key,) for key in ("base", "profiles", *taken))
+            if path
+            and path[0] in ("base", "profiles", *taken)
             and not any(path[:length] in self._gone for length in range(1, len(path) + 1))
         }
 
