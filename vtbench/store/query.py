@@ -197,9 +197,9 @@ def rows(plan: StudyPlan, records: Mapping[str, RunRecord]) -> pandas.DataFrame:
 
     Returns:
         Columns `arm`, one for each axis (and other path that a cell sets), `seed`, `run_id`, `status`, `metric`,
-        `resolution`, `num_tokens`, `value`, `num_samples`, `protocol`, `low`, `high`, `without_blocks`: the ends of the 95 % interval over images (None
-        where there is none) and what intervals of differences are made of. A cell without values is one row whose
-        `value` is NaN; without a record its `status` is `missing`.
+        `resolution`, `num_tokens`, `value`, `num_samples`, `protocol`, `low`, `high`, `without_blocks`: the ends of the
+        95 % interval over images (None where there is none) and what intervals of differences are made of. A cell
+        without values is one row whose `value` is NaN; without a record its `status` is `missing`.
     """
     import pandas
 
