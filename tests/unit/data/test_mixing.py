@@ -157,6 +157,7 @@ def test_a_batch_is_split_in_order():
         targets=torch.rand(4, 3, 2, 4),
         labels=torch.arange(4),
         indices=torch.arange(4, 8),
+        places=torch.arange(4),
     )
     parts = batch.split(2)
     assert [part.indices.tolist() for part in parts] == [[4, 5], [6, 7]]
