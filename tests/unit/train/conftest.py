@@ -91,9 +91,9 @@ def losses():
 def make_step(config, losses):
     """Return a step as the runner makes one; keyword arguments change the training section."""
 
-    def make_step(seed=0, losses=losses, **changes):
+    def make_step(seed=0, losses=losses, scheme="native", **changes):
         seed_everything(derive(seed, "init"))
-        tokenizer, loss = make_model(), TokenizerLoss(losses)
+        tokenizer, loss = make_model(scheme), TokenizerLoss(losses)
         seed_everything(derive(seed, "train"))
         return TokenizerStep(tokenizer, loss, config.model_copy(update=changes), seed)
 
@@ -123,12 +123,13 @@ def frozen_copy():
     return copy.deepcopy
 
 
-def make_model():
+def make_model(length_scheme="native"):
     block = TransformerConfig(width=16, num_layers=1, num_heads=2)
     config = VibeTokenConfig(
         encoder=block,
         decoder=block,
         num_latent_tokens=4,
+        length_scheme=length_scheme,
         latent_width=8,
         num_codebooks=2,
         codebook_size=8,
