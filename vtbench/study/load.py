@@ -157,7 +157,8 @@ def _profile_arm_problems(study: Study, profile: Profile, file: YamlFile) -> Ite
     for name, values in profile.arms.items():
         place: KeyPath = ("profiles", profile.name, "arms", name)
         if name not in known:
-            yield f"{file.locate(place)}: profiles.{profile.name}.arms: no arm is called '{name}'.{suggest(name, known)}"
+            where = f"{file.locate(place)}: profiles.{profile.name}.arms"
+            yield f"{where}: no arm is called '{name}'.{suggest(name, known)}"
         for inner, parts in set_paths(values, place):
             if problem := _run_path_problem(parts, "an arm"):
                 yield f"{file.locate(inner)}: {problem}"

@@ -65,8 +65,8 @@ def _caption(results: Results, metrics: Sequence[str]) -> str:
     directions = " ".join(f"{display(metric).label}: {direction_text(metric).lower()}" for metric in metrics)
     return (
         f"{names} against the number of tokens, {samples_text(results, metrics[0])}. {directions} Above: means over"
-        f" seeds, bands their range. Below: each arm minus {results.reference_title} with its 95 % interval; filled where"
-        " the difference is shown (p < 0.05 after Holm's correction over the arms)."
+        f" seeds, bands their range. Below: each arm minus {results.reference_title} with its 95 % interval; filled"
+        " where the difference is shown (p < 0.05 after Holm's correction over the arms)."
     )
 
 
