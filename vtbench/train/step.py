@@ -68,7 +68,8 @@ class TokenizerStep(TrainStep):
     The batch is this process's share, and is worked off in `config.grad_accumulation` parts, or more where its images
     differ in size. Gradients, and all that is taken from the batch otherwise, are those of the whole batch, a mean over
     its images: how it is cut shows in nothing but rounding. Images of one size have the patches that a whole batch of
-    this size would have at the step; a length that is drawn for the batch is that of all sizes.
+    this size would have at the step; a length that is drawn for the batch is that of all sizes. Where sizes
+    differ, codebooks that start from the batch see its latents in an order that depends on the number of processes.
 
     Args:
         model: the tokenizer, on its device, the same in every process.

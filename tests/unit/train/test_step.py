@@ -247,7 +247,8 @@ def test_sizes_of_a_step_have_the_patches_of_whole_batches(make_step, make_batch
 def test_each_image_has_the_length_of_its_place(make_step, make_batches, mixing):
     wanted = NumTokensRange(min=1, max=4, per="sample")
     batches = Batches(make_batches().dataset, mixing, 8, 0)
-    step = make_step(batch_size=8, grad_accumulation=2, num_tokens=wanted, losses=LossConfig(), scheme="nested")
+    nested = {"length_scheme": "nested"}
+    step = make_step(batch_size=8, grad_accumulation=2, num_tokens=wanted, losses=LossConfig(), options=nested)
     seen = []
     step.model.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[2]))
     step.run(3, batches.batch(3))
