@@ -129,7 +129,8 @@ def _label(facts: ArmFacts) -> str:
 def _forward_flops(model: Tokenizer, config: RunConfig) -> float:
     """Return the expected FLOPs of one training image's forward pass."""
     lengths = config.train.num_tokens
-    num_tokens = None if lengths is None else _mean_length(lengths)
+    # images with lengths of their own go through the model at full length
+    num_tokens = None if lengths is None or lengths.per == "sample" else _mean_length(lengths)
     encodes: defaultdict[tuple[Size, Geometry], float] = defaultdict(float)
     decodes: defaultdict[tuple[Size, Geometry], float] = defaultdict(float)
     draw = rng(0, "fairness")
