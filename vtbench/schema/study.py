@@ -102,6 +102,10 @@ class Study(Frozen):
     base: dict[str, Any]
     arms: tuple[Arm, ...]
     axes: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    exclude: tuple[dict[str, Any], ...] = ()
+    """Cells of the grid that are left out, by `arm` and values of axes."""
+    include: tuple[dict[str, Any], ...] = ()
+    """Cells beside the grid, by `arm` and values at any config path."""
     seeds: tuple[int, ...] = (0,)
     metrics: tuple[str, ...]
     profiles: tuple[Profile, ...]
