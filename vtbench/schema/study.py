@@ -84,6 +84,8 @@ class Profile(Frozen):
     seeds: tuple[int, ...] | None = None
     metrics: tuple[str, ...] | None = None
     """What is measured at this scale, where it is not what the study says."""
+    arms: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """What single arms set at this scale, over what they set at all: sizes in pixels, numbers of tokens."""
     resources: ResourceConfig = ResourceConfig()
 
 

@@ -106,3 +106,19 @@ def test_values_of_the_command_line_make_another_plan(study):
 def test_no_seeds(study):
     with pytest.raises(StudyError, match="at least one seed"):
         expand(study, seeds=0)
+
+
+ONE_SCALE = "tiny: {note: a few steps, cost: seconds"
+
+
+def test_a_profile_sets_what_is_an_arms_own_at_its_scale(write):
+    study = load_study(write(ONE_SCALE, ONE_SCALE + ", set: {train.steps: 5}, arms: {rope: {train.steps: 6}}"))
+    assert {cell.arm: run.config.train.steps for cell, run in _specs(expand(study))} == {"grid": 5, "rope": 6}
+    assert {run.config.train.steps for _, run in _specs(expand(study, "gpu"))} == {50}
+    assert {run.config.train.steps for _, run in _specs(expand(study, set={"train.steps": 7}))} == {7}
+
+
+def test_what_a_profile_sets_for_an_arm_has_its_place(write, line_of):
+    path = write(ONE_SCALE + "}", "tiny:\n    note: n\n    cost: c\n    arms:\n      rope: {train.steps: -6}")
+    with pytest.raises(StudyError, match=rf"small\.yaml:{line_of(path, '-6')}: train\.steps: "):
+        expand(load_study(path))

@@ -125,3 +125,10 @@ def test_a_parent_of_another_kind(child, write):
     path = child()
     write("name: small", "kind: cost\nname: small")
     assert "trains nothing (kind: cost)" in complaint(path)
+
+
+def test_what_a_parents_profile_sets_for_its_own_arms_is_left_behind(child, write):
+    path = child("profiles: {tiny: {arms: {few: {train.steps: 9}}}}\n")
+    write("tiny: {note: a few steps, cost: seconds", "tiny: {note: n, cost: c, arms: {rope: {train.steps: 8}}")
+    plan = expand(load_study(path))
+    assert {cell.arm: plan.runs[cell.run_id].config.train.steps for cell in plan.cells} == {"grid": 3, "few": 9}

@@ -17,6 +17,19 @@ Where the paper's slides and the official code differ, the slides' way is the de
 
 The ablation's fixed-patch arms (`patch_embed: fixed`) use one patch size in encoder and decoder; each token then
 decodes to its own patch and no blur follows.
+
+Three ways to serve several lengths (`length_scheme`), of which the others are there to be compared with the first:
+
+- `native` (slides): the encoder makes exactly L latents and the decoder reads exactly L.
+- `tail_drop` (One-D-Piece, Miwa et al. 2025; official code, commit 473665d): the encoder always makes all latents, the
+  quantiser's loss covers all, and the decoder reads the first L. The official code draws L in each process; here one is
+  drawn for all.
+- `nested` (FlexTok, arXiv 2502.13967; official code, commit 87d00cc): as `tail_drop`, but the decoder reads a learned
+  token in place of each latent that was dropped, so that it always sees the full length, and each image of a batch may
+  have its own L. FlexTok's latents attend only to those before them; these attend to all, and only the nested dropping
+  orders them.
+
+Codes of length L are the first L in each: asked for L, all give exactly L codes, and decode them.
 """
 
 from __future__ import annotations
@@ -42,8 +55,10 @@ from vtbench.models.quantizers.output import QuantizerOutput
 from vtbench.models.tokenizers.base import Geometry, Size, Tokenizer
 from vtbench.models.tokenizers.patch_rule import PatchRule, nearest_tiling, official_encoder_patch
 from vtbench.schema.base import Frozen
+from vtbench.schema.run import added
 
 SizeName = Literal["tiny", "small", "base", "large"]
+LengthScheme = Literal["native", "tail_drop", "nested"]
 
 
 class VibeTokenConfig(Frozen):
@@ -52,6 +67,7 @@ class VibeTokenConfig(Frozen):
     encoder: SizeName | TransformerConfig = "small"
     decoder: SizeName | TransformerConfig = "small"
     num_latent_tokens: PositiveInt = 256
+    length_scheme: LengthScheme = added("native")
     latent_width: PositiveInt = 256
     num_codebooks: PositiveInt = 8
     codebook_size: PositiveInt = 4096
@@ -114,6 +130,7 @@ class VibeToken(Tokenizer):
         super().__init__()
         self.config = config
         self.max_num_tokens = config.num_latent_tokens
+        self.lengths_per_sample = config.length_scheme == "nested"
         self.codebook_sizes = (config.codebook_size,) * config.num_codebooks
         self.adaptive = config.patch_embed != "fixed"
         self.rule = PatchRule(
@@ -161,6 +178,7 @@ class VibeToken(Tokenizer):
             pixels=config.kernel_size if self.adaptive else config.patch_size,
             blur=ResizableBlur(config.blur_kernel_size, config.blur_init) if self.adaptive else None,
             weight_init=config.weight_init,
+            fill_up=config.length_scheme == "nested",
         )
         for module in self.modules():
             if isinstance(module, Attention):
@@ -226,8 +244,15 @@ class VibeToken(Tokenizer):
         self, images: Float[Tensor, "batch 3 height width"], geometry: Geometry = Geometry()
     ) -> Float[Tensor, "batch tokens channels"]:
         """Return `geometry.num_tokens` latents (all by default), before quantisation."""
+        return self.encode_uncut(images, geometry)[:, : self._length(geometry.num_tokens)]
+
+    def encode_uncut(
+        self, images: Float[Tensor, "batch 3 height width"], geometry: Geometry = Geometry()
+    ) -> Float[Tensor, "batch tokens channels"]:
+        """Return as many latents as the encoder makes: the geometry's number in scheme `native`, else all."""
         patch = self._patch((images.shape[2], images.shape[3]), geometry.encoder_patch)
-        return self.encoder(images, patch, self._length(geometry.num_tokens))
+        length = self._length(geometry.num_tokens)
+        return self.encoder(images, patch, length if self.config.length_scheme == "native" else self.max_num_tokens)
 
     def quantize(self, latents: Float[Tensor, "batch tokens channels"]) -> QuantizerOutput:
         """Return the quantised latents, codes and loss."""
@@ -242,4 +267,8 @@ class VibeToken(Tokenizer):
     ) -> Float[Tensor, "batch 3 height width"]:
         """Return images of `size`, not clamped; a larger size than the encoder saw is super-resolution."""
         patch = self._patch(size, geometry.decoder_patch)
-        return self.decoder(z_q, (size[0] // patch[0], size[1] // patch[1]), size)
+        lattice = (size[0] // patch[0], size[1] // patch[1])
+        assert geometry.lengths is None or self.lengths_per_sample
+        if self.config.length_scheme != "native":
+            z_q = z_q[:, : self._length(geometry.num_tokens)]
+        return self.decoder(z_q, lattice, size, geometry.lengths)

@@ -260,3 +260,56 @@ def test_some_steps_of_training_lower_the_loss(build):
 def test_options_that_cannot_be_built_are_refused(options, message):
     with pytest.raises(ValidationError, match=message):
         VibeTokenConfig(**options)
+
+
+def test_schemes_of_lengths_begin_alike_and_native_has_nothing_more(build):
+    states = {scheme: build(length_scheme=scheme).state_dict() for scheme in ("native", "tail_drop", "nested")}
+    assert states["nested"].keys() - states["native"].keys() == {"decoder.dropped_token"}
+    assert states["tail_drop"].keys() == states["native"].keys()
+    assert all(torch.equal(states["nested"][name], value) for name, value in states["native"].items())
+
+
+@pytest.mark.parametrize("scheme", ["tail_drop", "nested"])
+def test_asked_for_a_length_dropping_gives_the_first_codes_of_all(build, scheme):
+    model, images = build(length_scheme=scheme), _images(2, 3, 16, 16)
+    whole = model.tokenize(images)
+    assert whole.shape == (2, 4, 6)
+    for length in (1, 4, 6):
+        assert torch.equal(model.tokenize(images, Geometry(num_tokens=length)), whole[..., :length])
+    native = build()
+    assert not torch.equal(native.tokenize(images, Geometry(num_tokens=1)), native.tokenize(images)[..., :1])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("scheme", ["native", "tail_drop", "nested"])
+def test_a_training_step_of_one_length_reconstructs_what_its_codes_do(build, scheme):
+    model, images = build(length_scheme=scheme), _images(2, 3, 16, 16)
+    geometry = Geometry(num_tokens=3)
+    output = model(images, geometry=geometry)
+    # the quantiser's loss covers what the encoder makes: what is dropped too
+    assert output.quantizer.indices.shape[2] == (3 if scheme == "native" else 6)
+    codes = model.tokenize(images, geometry)
+    assert torch.equal(output.quantizer.indices[..., :3], codes)
+    for asked in (geometry, Geometry()):
+        torch.testing.assert_close(model.detokenize(codes, (16, 16), asked), output.reconstruction)
+
+
+@torch.no_grad()
+def test_nested_images_with_lengths_of_their_own_are_decoded_as_each_alone(build):
+    model, images = build(length_scheme="nested"), _images(3, 3, 16, 16)
+    lengths = torch.tensor([1, 6, 3])
+    together = model(images, geometry=Geometry(lengths=lengths)).reconstruction
+    for number, length in enumerate(lengths.tolist()):
+        alone = model(images[number : number + 1], geometry=Geometry(num_tokens=length)).reconstruction
+        torch.testing.assert_close(together[number : number + 1], alone, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(together, model(images).reconstruction)
+
+
+def test_the_decoder_of_tail_drop_reads_fewer_tokens_and_that_of_nested_all(build):
+    for scheme, num in [("native", 2), ("tail_drop", 2), ("nested", 6)]:
+        model, seen = build(length_scheme=scheme), []
+        model.decoder.transformer.register_forward_pre_hook(
+            lambda m, inputs, seen=seen: seen.append(inputs[0].shape[1])
+        )
+        model(_images(1, 3, 16, 16), geometry=Geometry(num_tokens=2))
+        assert seen == [1 + 16 + num]
