@@ -46,7 +46,7 @@ def expand(
     grid, shared = points(study), _shared(file, study, chosen)
     merged = {}
     for arm in study.arms:
-        of_arm = extend(shared, [_arm_layer(arm)])
+        of_arm = extend(shared, _arm_layers(chosen, arm))
         for index, point in enumerate(grid):
             merged[arm.name, index] = extend(of_arm, _point_layers(study, point, overrides))
     evaluate, configs = _resolve(merged)
@@ -87,7 +87,7 @@ def merge_cell(
     file: YamlFile, study: Study, profile: Profile, arm: Arm, point: Point, overrides: Mapping[str, Any]
 ) -> Merged:
     """Return the config of an arm at a point of the axes, with the place of each value."""
-    return extend(_shared(file, study, profile), [_arm_layer(arm), *_point_layers(study, point, overrides)])
+    return extend(_shared(file, study, profile), [*_arm_layers(profile, arm), *_point_layers(study, point, overrides)])
 
 
 def _shared(file: YamlFile, study: Study, profile: Profile) -> Merged:
@@ -95,8 +95,9 @@ def _shared(file: YamlFile, study: Study, profile: Profile) -> Merged:
     return merge(file, [Layer(study.base, ("base",)), Layer(profile.set, ("profiles", profile.name, "set"))])
 
 
-def _arm_layer(arm: Arm) -> Layer:
-    return Layer(arm.set, ("arms", arm.name, "set"))
+def _arm_layers(profile: Profile, arm: Arm) -> list[Layer]:
+    of_profile = Layer(profile.arms.get(arm.name, {}), ("profiles", profile.name, "arms", arm.name))
+    return [Layer(arm.set, ("arms", arm.name, "set")), of_profile]
 
 
 def _point_layers(study: Study, point: Point, overrides: Mapping[str, Any]) -> list[Layer]:

@@ -148,6 +148,18 @@ def _path_problems(study: Study, file: YamlFile) -> Iterator[str]:
         for place, parts in set_paths(profile.set, ("profiles", profile.name, "set")):
             if problem := path_problem(parts):
                 yield f"{file.locate(place)}: {problem}"
+        yield from _profile_arm_problems(study, profile, file)
+
+
+def _profile_arm_problems(study: Study, profile: Profile, file: YamlFile) -> Iterator[str]:
+    known = [arm.name for arm in study.arms]
+    for name, values in profile.arms.items():
+        where: KeyPath = ("profiles", profile.name, "arms", name)
+        if name not in known:
+            yield f"{file.locate(where)}: no arm is called '{name}'.{suggest(name, known)}"
+        for place, parts in set_paths(values, where):
+            if problem := _run_path_problem(parts, "an arm"):
+                yield f"{file.locate(place)}: {problem}"
 
 
 def set_paths(values: dict[str, Any], place: KeyPath) -> Iterator[tuple[KeyPath, tuple[str, ...]]]:
