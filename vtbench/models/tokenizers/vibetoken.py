@@ -3,7 +3,7 @@
 Patel et al., "VibeToken: Scaling 1D Image Tokenizers and Autoregressive Models for Dynamic Resolution Generations"
 (arXiv 2604.24885); official code SonyResearch/VibeToken, commit 28b695b. Four pieces make the resolution free:
 dynamic grid positions, adaptive patch embedding, adaptive decoder resolution, and a dynamic number of latents; the
-codes come from multi-codebook vector quantisation.
+codes come from multi-codebook vector quantisation, or from another quantizer in its place.
 
 Where the paper's slides and the official code differ, the slides' way is the default:
 
@@ -23,16 +23,27 @@ fixed-patch arms, behind an adaptive encoder.
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 from torch import Tensor
 
-from vtbench.errors import ResolutionError
+from vtbench.errors import RegistryError, ResolutionError
 from vtbench.models.decoders.mask_token import MaskTokenDecoder
 from vtbench.models.nn.latent_encoder import LatentEncoder
 from vtbench.models.nn.patch_embed import AdaptivePatchEmbed, FixedPatchEmbed
@@ -41,6 +52,8 @@ from vtbench.models.nn.pos_embed import Sampling
 from vtbench.models.nn.positions import PosEmbed, PositionsConfig
 from vtbench.models.nn.resizable_blur import BlurInit, ResizableBlur
 from vtbench.models.nn.transformer import SIZES, Attention, TransformerConfig, WeightInit
+from vtbench.models.quantizers import QUANTIZERS
+from vtbench.models.quantizers.base import Quantizer, QuantizerConfig
 from vtbench.models.quantizers.mvq import CodebookInit, MultiCodebookQuantizer
 from vtbench.models.quantizers.output import QuantizerOutput
 from vtbench.models.tokenizers.base import Geometry, Size, Tokenizer
@@ -49,6 +62,23 @@ from vtbench.schema.base import Frozen
 from vtbench.schema.run import added
 
 SizeName = Literal["tiny", "small", "base", "large"]
+
+
+def _quantizer_config(value: Any) -> Any:
+    """Return a quantizer's options as its own `Config`."""
+    if not isinstance(value, Mapping):
+        return value
+    try:
+        kind = QUANTIZERS.load(str(value.get("name"))).Config
+        return kind.model_validate_json(json.dumps(dict(value)))
+    except RegistryError as error:
+        raise ValueError(str(error).rstrip(".")) from error
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, each['loc'])) or 'options'}: {each['msg']}" for each in error.errors()]
+        raise ValueError(f"{value['name']}: {'; '.join(wrong)}") from error
+
+
+AnyQuantizer = Annotated[SerializeAsAny[QuantizerConfig], BeforeValidator(_quantizer_config)]
 
 
 class VibeTokenConfig(Frozen):
@@ -63,7 +93,10 @@ class VibeTokenConfig(Frozen):
     codebook_init: CodebookInit = "uniform"
     revive_after: PositiveInt | None = None
     quantizer_warmup: NonNegativeInt = 0
-    """Training steps at first whose latents pass unquantised."""
+    """Training steps at first whose latents pass unquantised, whatever the quantizer."""
+    quantizer: AnyQuantizer | None = added(None)
+    """Another quantizer and its options; null: multi-codebook vector quantisation by the four options above, which
+    another one does not look at. Plain VQ is one codebook."""
     weight_init: WeightInit = "trunc_normal"
     pos_embed: PosEmbed = "grid"
     pos_grid_size: PositiveInt = 32
@@ -93,7 +126,9 @@ class VibeTokenConfig(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> VibeTokenConfig:
-        if self.latent_width % self.num_codebooks:
+        if self.quantizer is not None:
+            self.quantizer.check(self.latent_width)
+        elif self.latent_width % self.num_codebooks:
             raise ValueError(f"latent_width {self.latent_width} is no multiple of num_codebooks {self.num_codebooks}")
         if self.patch_embed == "fixed" and self.decoder_output != "blur":
             raise ValueError(
@@ -119,6 +154,23 @@ class VibeTokenConfig(Frozen):
         return self
 
 
+def build_quantizer(config: VibeTokenConfig) -> Quantizer:
+    """Return the quantizer that a tokenizer's options describe."""
+    if config.quantizer is not None:
+        quantizer: Quantizer = QUANTIZERS.load(config.quantizer.name)(
+            config.quantizer, config.latent_width, warmup_steps=config.quantizer_warmup
+        )
+        return quantizer
+    return MultiCodebookQuantizer(
+        config.latent_width,
+        config.num_codebooks,
+        config.codebook_size,
+        init=config.codebook_init,
+        revive_after=config.revive_after,
+        warmup_steps=config.quantizer_warmup,
+    )
+
+
 class VibeToken(Tokenizer):
     """The tokenizer; see the module for what it is and where it deviates."""
 
@@ -128,7 +180,6 @@ class VibeToken(Tokenizer):
         super().__init__()
         self.config = config
         self.max_num_tokens = config.num_latent_tokens
-        self.codebook_sizes = (config.codebook_size,) * config.num_codebooks
         self.adaptive = config.patch_embed != "fixed"
         self.decodes_patches = not self.adaptive or config.decoder_output == "patch"
         self.rule = PatchRule(
@@ -160,14 +211,8 @@ class VibeToken(Tokenizer):
             )
         length, width = config.num_latent_tokens, config.latent_width
         self.encoder = LatentEncoder(encoder, patch_embed, positions, length, width, config.weight_init)
-        self.quantizer = MultiCodebookQuantizer(
-            config.latent_width,
-            config.num_codebooks,
-            config.codebook_size,
-            init=config.codebook_init,
-            revive_after=config.revive_after,
-            warmup_steps=config.quantizer_warmup,
-        )
+        self.quantizer = build_quantizer(config)
+        self.codebook_sizes = self.quantizer.codebook_sizes
         self.decoder = MaskTokenDecoder(
             decoder,
             positions,

@@ -288,3 +288,35 @@ def test_a_decoder_of_patches_has_a_lattice_that_grows(build):
     patches.check((16, 24))
     with pytest.raises(ResolutionError, match="patches of 8 pixels do not tile 12x12"):
         patches.check((12, 12))
+
+
+@pytest.mark.parametrize(
+    ("width", "quantizer", "sizes"),
+    [
+        (4, {"name": "fsq", "levels": [8, 8, 5, 5]}, (1600,)),
+        (12, {"name": "lfq", "num_bits": 6, "num_codebooks": 2}, (64, 64)),
+        (16, {"name": "ibq", "codebook_size": 8}, (8,)),
+    ],
+)
+def test_another_quantizer_takes_the_place_of_the_codebooks(build, width, quantizer, sizes):
+    model = build(latent_width=width, quantizer=quantizer, num_codebooks=3).train()
+    assert model.codebook_sizes == sizes
+    out = model(_images(2, 3, 16, 16))
+    (out.reconstruction.square().mean() + out.quantizer.loss).backward()
+    assert all(p.grad is not None and p.grad.any() for p in model.parameters())
+    model.eval()
+    indices = model.tokenize(_images(1, 3, 16, 16))
+    torch.testing.assert_close(model.detokenize(indices, (16, 16)), model(_images(1, 3, 16, 16)).reconstruction)
+
+
+@pytest.mark.parametrize(
+    ("quantizer", "part"),
+    [
+        ({"name": "lfk", "num_bits": 4}, "Did you mean 'lfq'"),
+        ({"name": "lfq", "num_bit": 4}, "num_bit: Extra inputs"),
+        ({"name": "lfq", "num_bits": 4}, "latent_width 16 does not fit 1 codebooks of 4 bits: it must be 4"),
+    ],
+)
+def test_wrong_options_of_a_quantizer_are_named(build, quantizer, part):
+    with pytest.raises(ValidationError, match=part):
+        build(quantizer=quantizer)
