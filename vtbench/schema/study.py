@@ -81,12 +81,16 @@ class Profile(Frozen):
     note: str
     cost: str
     set: dict[str, Any] = Field(default_factory=dict)
+    arms: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Values of arms that depend on the scale (pixels, codebooks), by arm; they are laid over the arm's own."""
     seeds: tuple[int, ...] | None = None
     metrics: tuple[str, ...] | None = None
     """What is measured at this scale, where it is not what the study says."""
-    arms: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """What single arms set at this scale, over what they set at all: sizes in pixels, numbers of tokens."""
     resources: ResourceConfig = ResourceConfig()
+
+    def values_of(self, arm: Arm) -> dict[str, Any]:
+        """Return what sets an arm apart at this scale, by config path."""
+        return {**arm.set, **self.arms.get(arm.name, {})}
 
 
 class Study(Frozen):

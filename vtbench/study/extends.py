@@ -18,10 +18,10 @@ from vtbench.study.paths import COMPONENTS, set_paths
 from vtbench.study.yaml_file import KeyPath, Position, YamlFile, read_yaml
 
 EXTENDS = "extends"
+ARMS = "arms"
+"""Key of a profile: values of its study's arms."""
 _WHOLE = ("metrics", "seeds")
 """Keys of the parent that count where the file does not have them."""
-_NEVER = "arms"
-"""What a parent's profile sets for its own arms."""
 _BY_FIELD = ("resources",)
 """Keys of a profile whose fields are laid over the parent's one by one."""
 
@@ -92,20 +92,16 @@ class _Overlay:
         above, own = (file.data.get("profiles") for file in (self._parent, self._own))
         if not isinstance(above, dict) or not isinstance(own, dict | None):
             return own if "profiles" in self._own.data else above
-        above = {name: self._without_arms(name, profile) for name, profile in above.items()}
         names = dict.fromkeys([*above, *(own or {})])
         return {name: self._profile(name, above.get(name), (own or {}).get(name, {})) for name in names}
-
-    def _without_arms(self, name: str, profile: Any) -> Any:
-        if not isinstance(profile, dict) or _NEVER not in profile:
-            return profile
-        self._gone.add(("profiles", name, _NEVER))
-        return {key: value for key, value in profile.items() if key != _NEVER}
 
     def _profile(self, name: str, above: Any, own: Any) -> Any:
         if not isinstance(above, dict) or not isinstance(own, dict):
             return above if own == {} and above is not None else own
         place: KeyPath = ("profiles", name)
+        if ARMS in above:  # values of the parent's arms, which this study does not have
+            above = {key: value for key, value in above.items() if key != ARMS}
+            self._gone.add((*place, ARMS))
         merged = {**above, **own}
         for key in above.keys() & own.keys():
             if key in _BY_FIELD:

@@ -37,6 +37,29 @@ def test_precedence(write):
     assert {run.config.train.steps for _, run in _specs(expand(axis, "gpu", set={"train.steps": 11}))} == {11}
 
 
+def test_a_profile_may_give_an_arm_other_values(write):
+    profile = "note: on a card\n    arms: {rope: {tokenizer.pos_embed: learned, train.steps: 9}}"
+    study = load_study(write("note: on a card", profile))
+    found = {cell.arm: run.config for cell, run in _specs(expand(study, "gpu"))}
+    assert {arm: config.train.steps for arm, config in found.items()} == {"grid": 50, "rope": 9}
+    assert found["rope"].tokenizer.options["pos_embed"] == "learned"
+    assert {run.config.train.steps for _, run in _specs(expand(study))} == {3}
+
+
+@pytest.mark.parametrize(
+    ("value", "part"),
+    [
+        ("rpe: {train.steps: 9}", "no arm is called 'rpe'. Did you mean 'rope'?"),
+        ("rope: {train.stps: 9}", "Did you mean 'train.steps'?"),
+        ("rope: {evaluate.num_samples: 9}", "an arm cannot set 'evaluate.num_samples'"),
+    ],
+)
+def test_wrong_values_of_an_arm_in_a_profile(complaint, value, part):
+    message = complaint("note: on a card", f"note: on a card\n    arms: {{{value}}}")
+    assert part in message
+    assert message.startswith("small.yaml:") or "small.yaml:" in message.split(": ")[0]
+
+
 def _specs(plan):
     return [(cell, plan.runs[cell.run_id]) for cell in plan.cells]
 
@@ -109,13 +132,6 @@ def test_no_seeds(study):
 
 
 ONE_SCALE = "tiny: {note: a few steps, cost: seconds"
-
-
-def test_a_profile_sets_what_is_an_arms_own_at_its_scale(write):
-    study = load_study(write(ONE_SCALE, ONE_SCALE + ", set: {train.steps: 5}, arms: {rope: {train.steps: 6}}"))
-    assert {cell.arm: run.config.train.steps for cell, run in _specs(expand(study))} == {"grid": 5, "rope": 6}
-    assert {run.config.train.steps for _, run in _specs(expand(study, "gpu"))} == {50}
-    assert {run.config.train.steps for _, run in _specs(expand(study, set={"train.steps": 7}))} == {7}
 
 
 def test_what_a_profile_sets_for_an_arm_has_its_place(write, line_of):

@@ -94,16 +94,3 @@ def test_a_study_trains_unless_it_says_otherwise(write):
         load_study(path)
     with pytest.raises(StudyError, match=r"'cots' is no kind of study\. Did you mean 'cost'\?"):
         study_kind(write("name: small", "kind: cots\nname: small"))
-
-
-@pytest.mark.parametrize(
-    ("arms", "message"),
-    [
-        ("{ropes: {train.steps: 6}}", "no arm is called 'ropes'. Did you mean 'rope'?"),
-        ("{rope: {train.step: 6}}", "Did you mean 'train.steps'?"),
-        ("{rope: {evaluate.num_samples: 6}}", "all arms are measured alike"),
-    ],
-)
-def test_what_a_profile_sets_for_arms_is_checked(complaint, arms, message):
-    scale = "tiny: {note: a few steps, cost: seconds"
-    assert message in complaint(scale, f"{scale}, arms: {arms}")

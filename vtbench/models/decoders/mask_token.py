@@ -4,7 +4,8 @@ Sequence [class, mask tokens, latents]. Two heads:
 
 - fixed: each token becomes its own patch of `patch_size` pixels, so the lattice decides the size of the image;
 - adaptive (slides, "Decoding to any output shape"): each token becomes `kernel_size` x `kernel_size` pixels whatever
-  the patch, and a learned resizable blur takes that canvas to the size that was asked for.
+  the patch, and a learned resizable blur takes that canvas to the size that was asked for; a plain resize, without
+  anything learned, is there to be compared with it.
 
 A 3 x 3 convolution ends both. No sigmoid: the caller clamps.
 """
@@ -17,6 +18,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from vtbench.models.nn.plain_resize import PlainResize
 from vtbench.models.nn.positions import Positions, PositionsConfig
 from vtbench.models.nn.resizable_blur import ResizableBlur
 from vtbench.models.nn.transformer import Transformer, TransformerConfig, WeightInit, embedding, init_linear
@@ -44,7 +46,7 @@ class MaskTokenDecoder(nn.Module):
         num_latent_tokens: int,
         latent_width: int,
         pixels: int,
-        blur: ResizableBlur | None,
+        blur: ResizableBlur | PlainResize | None,
         weight_init: WeightInit = "trunc_normal",
         fill_up: bool = False,
     ) -> None:

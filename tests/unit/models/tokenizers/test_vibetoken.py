@@ -245,6 +245,7 @@ def test_some_steps_of_training_lower_the_loss(build):
     [
         ({"latent_width": 250}, "250 is no multiple of num_codebooks 8"),
         ({"blur_kernel_size": 8}, "must be odd, got 8"),
+        ({"patch_embed": "fixed", "decoder_output": "resize"}, "decoder_output resize needs an adaptive patch_embed"),
         ({"kernel_size": 6}, "kernel_size 6 is too small for blur_kernel_size 9: it must be at least 7"),
         ({"patch_sizes": (16, 8)}, r"must ascend, got \[16, 8\]"),
         ({"min_patches": 9, "max_patches": 8}, "min_patches 9 is above max_patches 8"),
@@ -313,3 +314,62 @@ def test_the_decoder_of_tail_drop_reads_fewer_tokens_and_that_of_nested_all(buil
         )
         model(_images(1, 3, 16, 16), geometry=Geometry(num_tokens=2))
         assert seen == [1 + 16 + num]
+
+
+@pytest.mark.parametrize("decoder_output", ["resize", "patch"])
+def test_other_decoder_outputs_learn_everywhere_and_make_the_size(build, decoder_output):
+    model = build(decoder_output=decoder_output).train()
+    out = model(_images(2, 3, 16, 24), (32, 16))
+    assert out.reconstruction.shape == (2, 3, 32, 16)
+    out.reconstruction.square().mean().backward()
+    assert all(p.grad is not None and p.grad.any() for name, p in model.named_parameters() if "quantizer" not in name)
+    geometry = model.draw_geometry(np.random.default_rng(0), (16, 16), (16, 16), None)
+    assert (geometry.decoder_patch is None) == (decoder_output == "patch")
+
+
+def test_a_decoder_of_patches_has_a_lattice_that_grows(build):
+    patches, canvas = build(decoder_output="patch"), build(decoder_output="resize")
+    assert patches.decoder.pixels == patches.config.patch_size == 8
+    assert patches.decoder.blur is None
+    assert canvas.decoder.pixels == 16
+    assert not list(canvas.decoder.blur.parameters())
+    lattices = []
+    patches.decoder.register_forward_pre_hook(lambda module, args: lattices.append(args[1]))
+    for side in (16, 64):
+        patches(_images(1, 3, side, side))
+    assert lattices == [(2, 2), (8, 8)]
+    patches.check((16, 24))
+    with pytest.raises(ResolutionError, match="patches of 8 pixels do not tile 12x12"):
+        patches.check((12, 12))
+
+
+@pytest.mark.parametrize(
+    ("width", "quantizer", "sizes"),
+    [
+        (4, {"name": "fsq", "levels": [8, 8, 5, 5]}, (1600,)),
+        (12, {"name": "lfq", "num_bits": 6, "num_codebooks": 2}, (64, 64)),
+        (16, {"name": "ibq", "codebook_size": 8}, (8,)),
+    ],
+)
+def test_another_quantizer_takes_the_place_of_the_codebooks(build, width, quantizer, sizes):
+    model = build(latent_width=width, quantizer=quantizer, num_codebooks=3).train()
+    assert model.codebook_sizes == sizes
+    out = model(_images(2, 3, 16, 16))
+    (out.reconstruction.square().mean() + out.quantizer.loss).backward()
+    assert all(p.grad is not None and p.grad.any() for p in model.parameters())
+    model.eval()
+    indices = model.tokenize(_images(1, 3, 16, 16))
+    torch.testing.assert_close(model.detokenize(indices, (16, 16)), model(_images(1, 3, 16, 16)).reconstruction)
+
+
+@pytest.mark.parametrize(
+    ("quantizer", "part"),
+    [
+        ({"name": "lfk", "num_bits": 4}, "Did you mean 'lfq'"),
+        ({"name": "lfq", "num_bit": 4}, "num_bit: Extra inputs"),
+        ({"name": "lfq", "num_bits": 4}, "latent_width 16 does not fit 1 codebooks of 4 bits: it must be 4"),
+    ],
+)
+def test_wrong_options_of_a_quantizer_are_named(build, quantizer, part):
+    with pytest.raises(ValidationError, match=part):
+        build(quantizer=quantizer)
