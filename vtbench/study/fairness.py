@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from vtbench.cost.compiler import without_compiler
-from vtbench.cost.dispatch import flop_counter, plain_kernels
+from vtbench.cost.dispatch import plain_kernels
 from vtbench.cost.flops import count_twin
+from vtbench.cost.known_layers import KnownLayers
 from vtbench.cost.tokenizer import num_parameters, training_flops
 from vtbench.cost.tracing import known_kernels
 from vtbench.models.tokenizers import TOKENIZERS
@@ -39,6 +40,7 @@ MOST_NAMED = 12
 
 _COUNTS: dict[tuple[Hashable, ...], float] = {}
 """FLOPs by tokenizer and piece of work."""
+_LAYERS = KnownLayers()
 
 _READ: Mapping[str, Callable[[ArmFacts], float]] = {
     "training FLOPs": lambda facts: facts.training_flops,
@@ -151,10 +153,10 @@ def _forward_flops(model: Tokenizer, config: RunConfig) -> float:
         for (size, geometry), share in encodes.items():
             images = torch.empty(1, 3, *size, device="meta")
             encode = partial(model.encode_uncut, images, geometry)
-            total += share * _once(config, ("encode", size, geometry), partial(_flops, encode))
+            total += share * _once(config, ("encode", size, geometry), partial(_LAYERS.flops, model, encode))
         for (size, geometry), share in decodes.items():
             decode = partial(model.decode, z_q, size, geometry)
-            total += share * _once(config, ("decode", z_q.shape, size, geometry), partial(_flops, decode))
+            total += share * _once(config, ("decode", z_q.shape, size, geometry), partial(_LAYERS.flops, model, decode))
     return total
 
 
@@ -190,13 +192,6 @@ def _part(geometry: Geometry, encoder: bool) -> Geometry:
     if encoder:
         return Geometry(num_tokens=geometry.num_tokens, encoder_patch=geometry.encoder_patch)
     return Geometry(num_tokens=geometry.num_tokens, decoder_patch=geometry.decoder_patch)
-
-
-def _flops(call: Callable[[], Tensor]) -> int:
-    counter = flop_counter()
-    with counter, known_kernels(always_run=counter.flop_registry):
-        call()
-    return int(counter.get_total_flops())
 
 
 class _Quantize(nn.Module):
