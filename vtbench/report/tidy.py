@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 DEFAULT_PROFILE = "tiny"
 _REPORTS = Path("reports")
-_VALUE_COLUMNS = ("metric", "resolution", "num_tokens", "value", "num_samples", "protocol", "low", "high")
-_IMAGE_COLUMNS = ("metric", "resolution", "num_tokens", "image", "value")
+_VALUE_COLUMNS = ("metric", "resolution", "num_tokens", "route", "value", "num_samples", "protocol", "low", "high")
+_IMAGE_COLUMNS = ("metric", "resolution", "num_tokens", "route", "image", "value")
 Rows = list[dict[str, Any]]
 
 
@@ -73,8 +73,8 @@ class StudyResults:
     def values(self) -> pandas.DataFrame:
         """A row for each cell, metric and point that the plan asks for: `value`, and `low` and `high` over images.
 
-        Further columns: `metric`, `resolution`, `num_tokens` (missing: the model's full length), `num_samples`,
-        `protocol`, the fingerprint of how it was measured. A cell without values has no row.
+        Further columns: `metric`, `resolution`, `num_tokens` (missing: the model's full length), `route` (missing:
+        input and output have that resolution), `num_samples`, `protocol`, the fingerprint of how it was measured. A cell without values has no row.
         """
         by_run = self._values_of_report() if self._report is not None else self._values_of_store()
         rows = [{**self._head(cell), **row} for cell in self.plan.cells for row in by_run.get(cell.run_id, ())]
@@ -230,7 +230,7 @@ def _from_report(folder: Path, plan_id: str) -> StudyResults:
 
 
 def _point(params: Mapping[str, Any]) -> dict[str, Any]:
-    return {"resolution": params.get("resolution"), "num_tokens": params.get("num_tokens")}
+    return {name: params.get(name) for name in ("resolution", "num_tokens", "route")}
 
 
 def _key(arm: str, coordinates: Mapping[str, Any]) -> str:

@@ -39,7 +39,7 @@ def test_runs(results):
 def test_values(results, stored):
     values = results.values
     assert set(values.run_id) == set(results.runs[results.runs.status == "done"].run_id)
-    assert not values.duplicated(["run_id", "metric", "resolution", "num_tokens"]).any()
+    assert not values.duplicated(["run_id", "metric", "resolution", "num_tokens", "route"]).any()
     mean = values[values.metric == "rfd_effnet"].groupby(["arm", "resolution"]).value.mean()
     assert mean["grid_adaptive", "96x96"] < mean["rope", "96x96"]
     one = values[(values.metric == "rfd_effnet") & (values.run_id == "rope-0")].iloc[0]
@@ -51,7 +51,9 @@ def test_both_sources_give_the_same_values(stored):
     tables = [load("pos_embed", root=stored[0] / name).values for name in ("runs", "report")]
     order = ["run_id", "metric", "resolution"]
     first, second = (table.sort_values(order).reset_index(drop=True) for table in tables)
-    assert first.drop(columns=["num_tokens"]).equals(second[first.columns].drop(columns=["num_tokens"]))
+    assert first.drop(columns=["num_tokens", "route"]).equals(
+        second[first.columns].drop(columns=["num_tokens", "route"])
+    )
 
 
 def test_curves(stored):
