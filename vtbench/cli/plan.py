@@ -23,6 +23,7 @@ from vtbench.cli.planning import Asked, Failures, costed_plan, say_missing, with
 from vtbench.cli.protocol_study import is_protocol_study, plan_protocol_study
 from vtbench.errors import LaunchError
 from vtbench.launch.cluster_file import LOCAL, load_cluster
+from vtbench.launch.reuse import done_runs
 from vtbench.launch.work_left import WorkLeft, work_left
 from vtbench.schema.study import StudyPlan
 from vtbench.store.layout import Store
@@ -79,7 +80,7 @@ def _plan_study(path: Path, asked: Asked, store: Store, cluster: str) -> None:
 
 
 def _plan_studies(paths: list[Path], asked: Asked, store: Store) -> None:
-    """Show a row for each study, in the order of the command line."""
+    """Show a row for each study: those that train nothing first, then the others in the order of the command line."""
     plans: dict[Path, StudyPlan] = {}
     rows: dict[Path, StudyRow] = {}
     missing: list[str] = []
@@ -91,8 +92,8 @@ def _plan_studies(paths: list[Path], asked: Asked, store: Store) -> None:
                 missing += lines
             else:
                 rows[path] = other_row(path, store)
-    rows |= dict(zip(plans, training_rows(plans.values(), store), strict=True))
-    show_rows(f"{len(rows)} studies at the profile {asked.profile}", [rows[path] for path in paths if path in rows])
+    title = f"{len(rows) + len(plans)} studies at the profile {asked.profile}"
+    show_rows(title, [*rows.values(), *training_rows(plans.values(), store)])
     say(f"what is done lies in {store.root}; a run that studies share is made once, by the first of them")
     say_missing(missing)
     failures.end()
@@ -102,6 +103,10 @@ def _show(plan: StudyPlan, store: Store) -> WorkLeft:
     left = work_left(store, plan)
     show_table(f"{plan.id}: {plan.profile.note.strip()}", COLUMNS, arm_rows(plan, left), numeric=COLUMNS[1:])
     say(f"{len(plan.cells):,} cells, {len(plan.runs):,} runs, {len(left.done):,} of them done in {store.root}")
+    for part in plan.needs:
+        done = len(done_runs(store, part))
+        arms = ", ".join(dict.fromkeys(cell.arm for cell in part.cells))
+        say(f"needs first: {len(part.runs):,} runs of {part.id} ({arms}), {done:,} of them done")
     for line in (work_line, flops_line, time_line, disk_line):
         say(line(plan, left))
     return left

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vtbench.cli.output import count, show_table
 from vtbench.cli.plan_figures import checkpoint_bytes, gpu_hours, left_flops, row_bytes
+from vtbench.cli.planning import needed
 from vtbench.launch.work_left import WorkLeft, work_left
 from vtbench.schema.study import StudyPlan
 from vtbench.store.layout import Store
@@ -54,8 +55,11 @@ def training_rows(plans: Iterable[StudyPlan], store: Store) -> list[StudyRow]:
     seen: set[str] = set()
     rows = []
     for plan in plans:
-        rows.append(_training_row(plan, work_left(store, plan), seen))
-        seen |= plan.runs.keys()
+        # what it needs of other studies is made with it, unless an earlier one has made it
+        for part in (*needed(plan), plan):
+            row = _training_row(part, work_left(store, part), seen)
+            rows.append(row if part is plan else replace(row, study=f"{row.study}, for {plan.study.name}"))
+            seen |= part.runs.keys()
     return rows
 
 

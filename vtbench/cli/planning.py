@@ -45,12 +45,13 @@ def checked_plan(path: Path, asked: Asked, store: Store) -> StudyPlan:
     plan = expand(load_study(path), asked.profile, asked.seeds, asked.overrides)
     # these import scipy and torch, and what is wrong above should not wait for that
     from vtbench.study.check import check_plan
-    from vtbench.study.fairness import facts
 
     for name in plan.study.published:
         load_baseline(name)
+    for part in needed(plan):
+        check_plan(part, store.cache_dir, {}, asked.devices)
     check_plan(plan, store.cache_dir, asked.overrides, asked.devices)
-    return plan.model_copy(update={"facts": facts(plan)})
+    return _with_facts(plan)
 
 
 def costed_plan(path: Path, asked: Asked, store: Store) -> tuple[StudyPlan, list[str]]:
@@ -58,19 +59,33 @@ def costed_plan(path: Path, asked: Asked, store: Store) -> tuple[StudyPlan, list
     plan = expand(load_study(path), asked.profile, asked.seeds, asked.overrides)
     # these import scipy and torch, and what is wrong above should not wait for that
     from vtbench.study.check import problems
-    from vtbench.study.fairness import facts
 
-    missing = problems(plan, store.cache_dir, asked.overrides, devices=asked.devices)
+    missing = [line for part in needed(plan) for line in problems(part, store.cache_dir, devices=asked.devices)]
+    missing += problems(plan, store.cache_dir, asked.overrides, devices=asked.devices)
     for name in plan.study.published:
         try:
             load_baseline(name)
         except VtbenchError as error:
             missing.append(str(error))
     try:
-        plan = plan.model_copy(update={"facts": facts(plan)})
+        plan = _with_facts(plan)
     except VtbenchError as error:
         missing.append(str(error))
     return plan, list(dict.fromkeys(missing))
+
+
+def needed(plan: StudyPlan) -> Iterator[StudyPlan]:
+    """Yield the parts of other studies' plans that a plan needs, what they need themselves before them."""
+    for part in plan.needs:
+        yield from needed(part)
+        yield part
+
+
+def _with_facts(plan: StudyPlan) -> StudyPlan:
+    # scipy and torch come with it
+    from vtbench.study.fairness import facts
+
+    return plan.model_copy(update={"facts": facts(plan), "needs": tuple(map(_with_facts, plan.needs))})
 
 
 class Failures:

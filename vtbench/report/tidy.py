@@ -74,7 +74,8 @@ class StudyResults:
         """A row for each cell, metric and point that the plan asks for: `value`, and `low` and `high` over images.
 
         Further columns: `metric`, `resolution`, `num_tokens` (missing: the model's full length), `route` (missing:
-        input and output have that resolution), `num_samples`, `protocol`, the fingerprint of how it was measured. A cell without values has no row.
+        input and output have that resolution), `num_samples`, and `protocol`, the fingerprint of how it was measured. A
+        cell without values has no row.
         """
         by_run = self._values_of_report() if self._report is not None else self._values_of_store()
         rows = [{**self._head(cell), **row} for cell in self.plan.cells for row in by_run.get(cell.run_id, ())]

@@ -71,12 +71,23 @@ class EvaluateConfig(Frozen):
         return next((each for each in self.routes if (each.resolution, each.name) == (resolution, name)), None)
 
 
+class Need(Frozen):
+    """A run of another study, of the same profile and seed, that a run starts from."""
+
+    study: str
+    arm: str
+    at: dict[str, Any] = Field(default_factory=dict)
+    """Values of that study's axes, where its arm has several runs."""
+
+
 class Arm(Frozen):
     """One answer to the question: a title and the values that set it apart, by config path."""
 
     name: str
     title: str
     set: dict[str, Any]
+    needs: dict[str, Need] = Field(default_factory=dict)
+    """What its runs start from, by role, above the study's."""
 
 
 class ResourceConfig(Frozen):
@@ -157,6 +168,8 @@ class Study(Frozen):
     metrics: tuple[str, ...]
     profiles: tuple[Profile, ...]
     reference_arm: str
+    needs: dict[str, Need] = Field(default_factory=dict)
+    """What the runs of all arms start from, by role (`tokenizer`)."""
     published: tuple[str, ...] = ()
     """Names of files in `baselines/` whose figures the report shows beside its own."""
 
@@ -197,6 +210,8 @@ class StudyPlan(Frozen):
     facts: tuple[ArmFacts, ...] = ()
     overrides: dict[str, Any] = Field(default_factory=dict)
     """Values that the command line set, by config path."""
+    needs: tuple[StudyPlan, ...] = ()
+    """Parts of other studies' plans whose runs come first."""
 
     @property
     def id(self) -> str:

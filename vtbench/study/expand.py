@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from vtbench.study.extends import read_study
 from vtbench.study.grid import Point, origin, points
 from vtbench.study.identity import run_ids
 from vtbench.study.layers import Layer, Merged, extend, merge
+from vtbench.study.needs import Needed
 from vtbench.study.paths import path_problem, set_paths
 from vtbench.study.problems import join
 from vtbench.study.resolve import resolve_evaluate, resolve_run, schema_problems
@@ -38,8 +40,22 @@ def expand(
         raise StudyError(f"--seeds {seeds}: at least one seed is needed.")
     overrides = dict(set or {})
     _check_overrides(overrides)
-    seed_list = tuple(range(seeds)) if seeds is not None else chosen.seeds or study.seeds
+    return _expand(study, chosen, tuple(range(seeds)) if seeds is not None else chosen.seeds or study.seeds, overrides)
+
+
+def _expand(
+    study: Study, chosen: Profile, seed_list: tuple[int, ...], overrides: dict[str, Any], above: tuple[str, ...] = ()
+) -> StudyPlan:
+    """Return the plan; `above` are the studies that need this one."""
+    if study.name in above:
+        raise StudyError(f"{study.path}: needs: {' -> '.join((*above, study.name))} goes round in a circle.")
     file = study_file(study)
+
+    def other_plan(other: Study) -> StudyPlan:
+        return _expand(other, find_profile(other, chosen.name), seed_list, {}, (*above, study.name))
+
+    needed = Needed(study, file, other_plan)
+    needs = {arm.name: needed.run_ids(arm, seed_list) for arm in study.arms}
     grid, shared = points(study), _shared(file, study, chosen)
     merged = {}
     for arm in study.arms:
@@ -50,9 +66,9 @@ def expand(
     cells: list[Cell] = []
     runs: dict[str, RunSpec] = {}
     for (name, index), config in configs.items():
-        for seed, run_id in zip(seed_list, run_ids(config, seed_list), strict=True):
+        for seed, run_id in _ids(config, seed_list, needs[name]):
             if run_id not in runs:
-                runs[run_id] = RunSpec(run_id=run_id, config=config, seed=seed)
+                runs[run_id] = RunSpec(run_id=run_id, config=config, seed=seed, needs=needs[name][seed])
             cells.append(Cell(arm=name, coordinates=grid[name][index], seed=seed, run_id=run_id))
     return StudyPlan(
         study=study,
@@ -63,7 +79,15 @@ def expand(
         cells=tuple(cells),
         runs=runs,
         overrides=overrides,
+        needs=needed.parts(),
     )
+
+
+def _ids(config: RunConfig, seeds: Sequence[int], needs: Mapping[int, tuple[str, ...]]) -> Iterator[tuple[int, str]]:
+    """Yield (seed, id) of each run of a config; those that need the same are hashed together."""
+    for ids, group in itertools.groupby(seeds, key=needs.__getitem__):
+        of_group = list(group)
+        yield from zip(of_group, run_ids(config, of_group, ids), strict=True)
 
 
 def find_profile(study: Study, name: str) -> Profile:

@@ -19,6 +19,7 @@ def children(folder, edit):
     return [f"studies/{name}.yaml" for name in ("small", "again", "nothing", "wrong")]
 
 
+@pytest.mark.slow
 def test_all_run_and_what_they_share_trains_once(call, folder, children):
     result = call("run", *children, "--report-dir", "out")
     assert result.exit_code == 2
@@ -54,3 +55,39 @@ def test_studies_without_the_profile_are_left_out(call, folder, children):
     assert "studies/small.yaml: left out, as it has no profile 'lab'" in result.stdout
     assert "1 studies" in result.stdout
     assert "None of these studies has a profile 'labb'" in call("plan", "small", "other", "-p", "labb").stderr
+
+
+@pytest.fixture
+def needy(folder):
+    """A study each of whose runs starts from one of the small study's."""
+    more = "    needs: {tokenizer: {study: small, arm: grid}}\n"
+    text = CHILD.format(name="needy", more=more).replace("{title: Grid, set: {}}", "\n    title: Grid\n    set: {}")
+    (folder / "studies" / "needy.yaml").write_text(text)
+
+
+def test_a_plan_names_the_runs_that_come_first(call, needy):
+    alone = call("plan", "needy").stdout
+    assert "needs first: 1 runs of small@tiny (grid), 0 of them done" in alone
+    several = call("plan", "needy", "small").stdout.splitlines()
+    rows = [line.split() for line in several if "small" in line or "needy" in line]
+    assert [row[:3] for row in rows[:2]] == [["small,", "for", "needy"], ["needy", "1", "0"]]
+    assert rows[2][:4] == ["small", "2", "1", "0"]
+
+
+def test_a_cluster_does_not_begin_what_needs_others(call, needy):
+    result = call("run", "needy", "--cluster", "slurm")
+    assert result.exit_code == 2
+    assert "Make them first on the cluster: `python -m vtbench run studies/small.yaml --profile tiny" in result.stderr
+
+
+@pytest.mark.slow
+def test_needed_runs_are_made_first(call, needy, folder):
+    result = call("run", "needy")
+    assert result.exit_code == 0, result.stderr
+    assert "first, as needy needs them: 1 of the runs of small@tiny" in result.stdout
+    assert result.stdout.count("grid seed 0: done in") == 2
+    assert sorted(path.name for path in (folder / "runs" / "studies").iterdir() if (path / "plan.json").exists()) == [
+        "needy@tiny"
+    ]
+    again = call("run", "needy")
+    assert "first, as needy" not in again.stdout
