@@ -23,8 +23,9 @@ AnyStudy = Study | CostStudy | ProtocolStudy
 REPORTS = Path("reports")
 DEFAULT_PROFILE = "tiny"
 
-StudyArgument = Annotated[
-    str, typer.Argument(metavar="STUDY", help="A study file, or the name of one in `studies/`.", show_default=False)
+StudiesArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="STUDY...", help="Study files, or names of some in `studies/`.", show_default=False),
 ]
 RunArgument = Annotated[
     str,

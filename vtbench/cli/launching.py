@@ -10,12 +10,15 @@ import typer
 
 from vtbench.cli.output import say
 from vtbench.cli.progress import display
+from vtbench.errors import LaunchError
 from vtbench.launch.cluster_file import LOCAL, load_cluster
 from vtbench.launch.local import run_plan
-from vtbench.launch.reuse import Retry
+from vtbench.launch.reuse import Retry, done_runs
 from vtbench.schema.base import canonical_json
 from vtbench.schema.study import StudyPlan
+from vtbench.store.files import write_atomic
 from vtbench.store.layout import Store
+from vtbench.store.query import dump
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,19 +41,21 @@ class Launch:
 
 
 def launch(store: Store, plan: StudyPlan, how: Launch) -> bool:
-    """Make the runs of a plan; return whether they have all been waited for.
+    """Make the runs of a plan, those of other studies that they need first; return whether all have been waited for.
 
     Raises:
-        RunsFailedError: some failed.
+        RunsFailedError: some failed. If one fails that others need, none of those is begun.
         LaunchError: the cluster refused, or does not answer.
         KeyboardInterrupt: asked to stop; on a cluster the jobs go on.
     """
     if how.cluster != LOCAL:
+        _refuse_unmet(store, plan)
         return _on_cluster(store, plan, how)
     if how.detach:
         _in_background(store, plan, how)
         return False
     try:
+        _make_needed(store, plan, how)
         with display(plan) as show:
             path = store.plan_path(plan.id)
             run_plan(store, plan, path, fresh=how.fresh, jobs=how.jobs, retry=how.retry, on_event=show, on_wait=say)
@@ -59,6 +64,34 @@ def launch(store: Store, plan: StudyPlan, how: Launch) -> bool:
         typer.echo(f"\nInterrupted. What is done is kept; resume with {again}.", err=True)
         raise
     return True
+
+
+def unmet(store: Store, plan: StudyPlan) -> list[StudyPlan]:
+    """Return the parts of other studies' plans that a plan needs and that are not done, in the order to make them."""
+    found = []
+    for part in plan.needs:
+        found += unmet(store, part)
+        if done_runs(store, part) != part.runs.keys():
+            found.append(part)
+    return found
+
+
+def _make_needed(store: Store, plan: StudyPlan, how: Launch) -> None:
+    """Make the runs of other studies that a plan needs, as their own plans would; what is done stays."""
+    for number, part in enumerate(unmet(store, plan)):
+        say(f"first, as {plan.study.name} needs them: {len(part.runs)} of the runs of {part.id}")
+        # beside the plan that needs it: the other study's own plan in the store stays what it is
+        path = store.plan_path(plan.id).with_name(f"needs-{number}.json")
+        write_atomic(path, dump(part))
+        with display(part) as show:
+            run_plan(store, part, path, jobs=how.jobs, on_event=show, on_wait=say)
+
+
+def _refuse_unmet(store: Store, plan: StudyPlan) -> None:
+    """Raise a `LaunchError` if runs that a plan needs are not done: jobs of one plan do not wait for another's."""
+    if parts := unmet(store, plan):
+        commands = ", then ".join(f"`{part.command}`" for part in parts)
+        raise LaunchError(f"{plan.id} needs runs that are not done. Make them first on the cluster: {commands}.")
 
 
 def _on_cluster(store: Store, plan: StudyPlan, how: Launch) -> bool:

@@ -38,7 +38,7 @@ class Repeats:
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module
-        self._candidates = _candidates(module)
+        self._candidates = candidates(module)
         self._calls: dict[str, list[Any]] = {}
 
     @contextmanager
@@ -53,8 +53,8 @@ class Repeats:
 
     def _note(self, name: str) -> Any:
         def hook(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
-            first = _form(args[0]) if args else None
-            self._calls.setdefault(name, []).append((_form((args, kwargs)), _form(output), first))
+            first = form(args[0]) if args else None
+            self._calls.setdefault(name, []).append((form((args, kwargs)), form(output), first))
 
         return hook
 
@@ -94,7 +94,7 @@ def _mark(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     return marked
 
 
-def _candidates(module: nn.Module) -> dict[str, Any]:
+def candidates(module: nn.Module) -> dict[str, Any]:
     """Return the members of lists that share their structure with another member, each with its list and structure."""
     found: dict[str, Any] = {}
     for path, group in module.named_modules():
@@ -121,15 +121,15 @@ def _structure(module: nn.Module) -> Any:
     return type(module), options, shapes, children
 
 
-def _form(value: Any) -> Any:
+def form(value: Any) -> Any:
     """Return the form of a value: of tensors shape and type, of plain values themselves; others are like nothing."""
     if isinstance(value, Tensor):
         return value.shape, value.dtype
     if isinstance(value, _PLAIN):
         return type(value), value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return type(value), tuple(_form(getattr(value, field.name)) for field in dataclasses.fields(value))
+        return type(value), tuple(form(getattr(value, field.name)) for field in dataclasses.fields(value))
     leaves = tree_leaves(value)
     if len(leaves) == 1 and leaves[0] is value:
         return object()
-    return type(value), tuple(_form(leaf) for leaf in leaves)
+    return type(value), tuple(form(leaf) for leaf in leaves)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -12,20 +12,72 @@ from vtbench.schema.cluster import ClusterConfig
 from vtbench.schema.run import SCHEMA_VERSION, RunSpec
 
 
+class Route(Frozen):
+    """A way to a picture that is not as large as what the encoder saw: super-resolution.
+
+    The encoder gets the image at `input`, the decoder makes `decode`, and a plain resize makes `output` of it where
+    that is another size. What comes out is measured against the image at that last size.
+    """
+
+    input: Resolution
+    decode: Resolution
+    output: Resolution | None = None
+    """The size at which it is measured; null: the decoder's."""
+    resize: Literal["bicubic", "bilinear"] = "bicubic"
+
+    @model_validator(mode="after")
+    def _leads_elsewhere(self) -> Route:
+        if self.input == self.decode == self.resolution:
+            raise ValueError(f"the route from {self.input} to itself is no other way; add {self.input} to resolutions")
+        return self
+
+    @property
+    def resolution(self) -> Resolution:
+        """The size at which it is measured."""
+        return self.output or self.decode
+
+    @property
+    def name(self) -> str:
+        """The route beside that size, for example `from_24x24` or `from_24x24_bicubic`."""
+        at = "" if self.decode in (self.input, self.resolution) else f"_at_{self.decode}"
+        return f"from_{self.input}{at}{'' if self.decode == self.resolution else f'_{self.resize}'}"
+
+
 class EvaluateConfig(Frozen):
     """Where and on how much a trained tokenizer is measured.
 
-    Every metric is measured at each resolution; `num_tokens: [null]` means the model's full length. The evaluation is
+    Every metric is measured at each resolution, encoded and decoded at that size, and at the end of each route;
+    `num_tokens: [null]` means the model's full length. The evaluation is
     no part of a run's id: changing it never trains again.
     """
 
     resolutions: tuple[Resolution, ...]
+    routes: tuple[Route, ...] = ()
     num_tokens: tuple[PositiveInt | None, ...] = (None,)
     num_samples: PositiveInt
     batch_size: PositiveInt = 16
     num_pictures: PositiveInt = 8
     """How many images of the picture grids each run keeps."""
     throughput_repeats: PositiveInt = 5
+
+    @property
+    def places(self) -> tuple[tuple[Resolution, str | None], ...]:
+        """Size and name of the route (None: no other size than this) of all that is measured, in order."""
+        plain = [(resolution, None) for resolution in self.resolutions]
+        return (*plain, *((route.resolution, route.name) for route in self.routes))
+
+    def route(self, resolution: Resolution, name: str | None) -> Route | None:
+        """Return the route that leads to a place; None where there is none."""
+        return next((each for each in self.routes if (each.resolution, each.name) == (resolution, name)), None)
+
+
+class Need(Frozen):
+    """A run of another study, of the same profile and seed, that a run starts from."""
+
+    study: str
+    arm: str
+    at: dict[str, Any] = Field(default_factory=dict)
+    """Values of that study's axes, where its arm has several runs."""
 
 
 class Arm(Frozen):
@@ -34,6 +86,8 @@ class Arm(Frozen):
     name: str
     title: str
     set: dict[str, Any]
+    needs: dict[str, Need] = Field(default_factory=dict)
+    """What its runs start from, by role, above the study's."""
 
 
 class ResourceConfig(Frozen):
@@ -81,10 +135,16 @@ class Profile(Frozen):
     note: str
     cost: str
     set: dict[str, Any] = Field(default_factory=dict)
+    arms: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Values of arms that depend on the scale (pixels, codebooks), by arm; they are laid over the arm's own."""
     seeds: tuple[int, ...] | None = None
     metrics: tuple[str, ...] | None = None
     """What is measured at this scale, where it is not what the study says."""
     resources: ResourceConfig = ResourceConfig()
+
+    def values_of(self, arm: Arm) -> dict[str, Any]:
+        """Return what sets an arm apart at this scale, by config path."""
+        return {**arm.set, **self.arms.get(arm.name, {})}
 
 
 class Study(Frozen):
@@ -92,16 +152,24 @@ class Study(Frozen):
 
     name: str
     path: str
+    extends: str | None = None
+    """The study whose base and profiles this one's stand on; those below are both together."""
     question: str
     source: str
     expected: str
     base: dict[str, Any]
     arms: tuple[Arm, ...]
     axes: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    exclude: tuple[dict[str, Any], ...] = ()
+    """Cells of the grid that are left out, by `arm` and values of axes."""
+    include: tuple[dict[str, Any], ...] = ()
+    """Cells beside the grid, by `arm` and values at any config path."""
     seeds: tuple[int, ...] = (0,)
     metrics: tuple[str, ...]
     profiles: tuple[Profile, ...]
     reference_arm: str
+    needs: dict[str, Need] = Field(default_factory=dict)
+    """What the runs of all arms start from, by role (`tokenizer`)."""
     published: tuple[str, ...] = ()
     """Names of files in `baselines/` whose figures the report shows beside its own."""
 
@@ -142,6 +210,8 @@ class StudyPlan(Frozen):
     facts: tuple[ArmFacts, ...] = ()
     overrides: dict[str, Any] = Field(default_factory=dict)
     """Values that the command line set, by config path."""
+    needs: tuple[StudyPlan, ...] = ()
+    """Parts of other studies' plans whose runs come first."""
 
     @property
     def id(self) -> str:

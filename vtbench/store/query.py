@@ -196,14 +196,14 @@ def rows(plan: StudyPlan, records: Mapping[str, RunRecord]) -> pandas.DataFrame:
         records: run id -> record; missing ones are allowed.
 
     Returns:
-        Columns `arm`, one for each axis, `seed`, `run_id`, `status`, `metric`, `resolution`, `num_tokens`, `value`,
-        `num_samples`, `protocol`, `low`, `high`, `without_blocks`: the ends of the 95 % interval over images (None
-        where there is none) and what intervals of differences are made of. A cell without values is one row whose
-        `value` is NaN; without a record its `status` is `missing`.
+        Columns `arm`, one for each axis (and other path that a cell sets), `seed`, `run_id`, `status`, `metric`,
+        `resolution`, `num_tokens`, `value`, `num_samples`, `protocol`, `low`, `high`, `without_blocks`: the ends of the
+        95 % interval over images (None where there is none) and what intervals of differences are made of. A cell
+        without values is one row whose `value` is NaN; without a record its `status` is `missing`.
     """
     import pandas
 
-    axes = list(plan.study.axes)
+    axes = list(dict.fromkeys([*plan.study.axes, *(path for cell in plan.cells for path in cell.coordinates)]))
     columns = ["arm", *axes, "seed", "run_id", "status", "metric", "resolution", "num_tokens", "value", "num_samples"]
     table: list[dict[str, Any]] = []
     for cell in plan.cells:
@@ -243,11 +243,11 @@ def _value(value: MetricValue) -> dict[str, Any]:
 
 def wanted(plan: StudyPlan, values: tuple[MetricValue, ...]) -> list[MetricValue]:
     """Return one value for each metric and point that the plan asks for; see `rows` for which."""
-    evaluate = plan.evaluate
+    evaluate, places = plan.evaluate, set(plan.evaluate.places)
     best: dict[str, tuple[tuple[bool, int, int], MetricValue]] = {}
     for order, value in enumerate(values):
         params = value.params
-        if "resolution" in params and params["resolution"] not in evaluate.resolutions:
+        if "resolution" in params and (params["resolution"], params.get("route")) not in places:
             continue
         if "num_tokens" in params and params["num_tokens"] not in evaluate.num_tokens:
             continue
