@@ -22,6 +22,7 @@ from vtbench.schema.study import Arm, Profile, Study
 from vtbench.study.entries import list_problems, parse, reference_problems, study_name_problems
 from vtbench.study.paths import EVALUATE, SECTIONS, path_problem
 from vtbench.study.problems import join
+from vtbench.study.search import search_problems, with_implicit_arm
 from vtbench.study.yaml_file import KeyPath, YamlFile, read_yaml
 
 STUDIES = Path("studies")
@@ -77,8 +78,9 @@ def load_study(path: Path) -> Study:
         raise StudyError(
             f"{file.locate(('kind',))}: this study compares protocols (kind: protocols); it has no runs or profiles."
         )
+    file = with_implicit_arm(file)
     study = parse(file, Study, _NAMED)
-    if lines := list(_problems(study, file)):
+    if lines := [*_problems(study, file), *search_problems(study, file)]:
         raise join(lines)
     return study
 
