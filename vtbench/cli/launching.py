@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import typer
@@ -37,8 +38,14 @@ class Launch:
     detach: bool = False
 
 
-def launch(store: Store, plan: StudyPlan, how: Launch) -> bool:
+def launch(store: Store, plan: StudyPlan, how: Launch, unwanted: Callable[[str], bool] | None = None) -> bool:
     """Make the runs of a plan; return whether they have all been waited for.
+
+    Args:
+        store: where runs lie.
+        plan: the plan, or a part of the one that the store holds.
+        how: here or on a cluster.
+        unwanted: says of a run that goes on whether it is to be stopped.
 
     Raises:
         RunsFailedError: some failed.
@@ -46,14 +53,24 @@ def launch(store: Store, plan: StudyPlan, how: Launch) -> bool:
         KeyboardInterrupt: asked to stop; on a cluster the jobs go on.
     """
     if how.cluster != LOCAL:
-        return _on_cluster(store, plan, how)
+        return _on_cluster(store, plan, how, unwanted)
     if how.detach:
         _in_background(store, plan, how)
         return False
     try:
         with display(plan) as show:
             path = store.plan_path(plan.id)
-            run_plan(store, plan, path, fresh=how.fresh, jobs=how.jobs, retry=how.retry, on_event=show, on_wait=say)
+            run_plan(
+                store,
+                plan,
+                path,
+                fresh=how.fresh,
+                jobs=how.jobs,
+                retry=how.retry,
+                on_event=show,
+                on_wait=say,
+                unwanted=unwanted,
+            )
     except KeyboardInterrupt:
         again = "the same command without --fresh" if how.fresh else "the same command"
         typer.echo(f"\nInterrupted. What is done is kept; resume with {again}.", err=True)
@@ -61,7 +78,7 @@ def launch(store: Store, plan: StudyPlan, how: Launch) -> bool:
     return True
 
 
-def _on_cluster(store: Store, plan: StudyPlan, how: Launch) -> bool:
+def _on_cluster(store: Store, plan: StudyPlan, how: Launch, unwanted: Callable[[str], bool] | None) -> bool:
     # submitit takes a third of a second, which local runs need not wait for
     from vtbench.launch.cluster import submit_plan
     from vtbench.launch.watch import watch_plan
@@ -80,7 +97,7 @@ def _on_cluster(store: Store, plan: StudyPlan, how: Launch) -> bool:
                 on_event=show,
             )
             if not how.detach:
-                watch_plan(store, plan, run_ids, poll_seconds=config.poll_seconds, on_event=show)
+                watch_plan(store, plan, run_ids, poll_seconds=config.poll_seconds, on_event=show, unwanted=unwanted)
     except KeyboardInterrupt:
         typer.echo(
             f"\nNo longer watched. Jobs that are submitted go on: the same command joins them, `python -m vtbench"

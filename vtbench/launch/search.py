@@ -119,7 +119,7 @@ def run_search(
             if valid := [trial for trial in ledger.trials if trial.run_ids]:
                 save_plan(store, complete(request.plan(valid)))
             batch = _Batch(store, request, ledger)
-            told = batch.make(make, retry)
+            told = batch.make(make, retry, fresh)
             ledger = ledger.model_copy(update={"trials": (*batch.earlier, *told)})
             for trial in told:
                 proposals.tell(trial)
@@ -182,10 +182,11 @@ class _Batch:
         self._plan = request.plan(runnable) if runnable else None
         self._decisions: dict[int, Decision] = {}
 
-    def make(self, make: MakeRuns, retry: Retry) -> list[Trial]:
+    def make(self, make: MakeRuns, retry: Retry, fresh: bool) -> list[Trial]:
         """Make the runs that are needed and return the trials as they are to be told, in order."""
-        failure = None
-        if (plan := self._needed()) is not None:
+        failure, plan = None, self._plan if fresh else self._needed()
+        self._decisions.clear()
+        if plan is not None:
             try:
                 make(plan, self._unwanted)
             except RunsFailedError as error:
@@ -267,8 +268,6 @@ class _Batch:
 
 def _failure(records: Sequence[RunRecord | None], retry: Retry) -> str | None:
     """Return why a trial failed, if its failure is an outcome: training that diverged does so each time."""
-    for record in records:
-        if record is not None and record.status == "failed" and record.error is not None:
-            if record.error.kind == DIVERGED or retry == "none":
-                return record.error.message
-    return None
+    failed = [record for record in records if record is not None and record.status == "failed"]
+    causes = [record.error for record in failed if record.error is not None]
+    return next((error.message for error in causes if error.kind == DIVERGED or retry == "none"), None)
