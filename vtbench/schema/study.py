@@ -93,6 +93,8 @@ class Study(Frozen):
 
     name: str
     path: str
+    extends: str | None = None
+    """The study whose base and profiles this one's stand on; those below are both together."""
     question: str
     source: str
     expected: str

@@ -10,13 +10,13 @@ from typing import Any
 from vtbench.errors import StudyError, suggest
 from vtbench.schema.run import RunConfig, RunSpec
 from vtbench.schema.study import Arm, Cell, EvaluateConfig, Profile, Study, StudyPlan
+from vtbench.study.extends import read_study
 from vtbench.study.identity import run_ids
 from vtbench.study.layers import Layer, Merged, extend, merge
-from vtbench.study.load import set_paths
-from vtbench.study.paths import path_problem
+from vtbench.study.paths import path_problem, set_paths
 from vtbench.study.problems import join
 from vtbench.study.resolve import resolve_evaluate, resolve_run, schema_problems
-from vtbench.study.yaml_file import YamlFile, read_yaml
+from vtbench.study.yaml_file import YamlFile
 
 Point = dict[str, Any]
 """A value for each axis."""
@@ -107,7 +107,7 @@ def _point_layers(study: Study, point: Point, overrides: Mapping[str, Any]) -> l
 def study_file(study: Study) -> YamlFile:
     """Return the study's file for its places; one without places if the file is gone."""
     path = Path(study.path)
-    return read_yaml(path) if path.is_file() else YamlFile(path=study.path, data={}, keys={}, values={})
+    return read_study(path) if path.is_file() else YamlFile(path=study.path, data={}, keys={}, values={})
 
 
 def _resolve(merged: dict[tuple[str, int], Merged]) -> tuple[EvaluateConfig, dict[tuple[str, int], RunConfig]]:

@@ -20,7 +20,8 @@ from vtbench.evaluate import METRICS
 from vtbench.models.tokenizers import TOKENIZERS
 from vtbench.schema.study import Arm, Profile, Study
 from vtbench.study.entries import list_problems, parse, reference_problems, study_name_problems
-from vtbench.study.paths import EVALUATE, SECTIONS, path_problem
+from vtbench.study.extends import read_study
+from vtbench.study.paths import EVALUATE, SECTIONS, path_problem, set_paths
 from vtbench.study.problems import join
 from vtbench.study.search import search_problems, with_implicit_arm
 from vtbench.study.yaml_file import KeyPath, YamlFile, read_yaml
@@ -69,7 +70,7 @@ def load_study(path: Path) -> Study:
     Raises:
         StudyError: something is wrong with it; a line for each problem, each beginning with `file:line`.
     """
-    file = read_yaml(portable(path))
+    file = read_study(portable(path))
     if file.data.get("kind") == COST:
         raise StudyError(
             f"{file.locate(('kind',))}: this study counts costs (kind: cost); it has no runs, profiles or seeds."
@@ -150,15 +151,6 @@ def _path_problems(study: Study, file: YamlFile) -> Iterator[str]:
         for place, parts in set_paths(profile.set, ("profiles", profile.name, "set")):
             if problem := path_problem(parts):
                 yield f"{file.locate(place)}: {problem}"
-
-
-def set_paths(values: dict[str, Any], place: KeyPath) -> Iterator[tuple[KeyPath, tuple[str, ...]]]:
-    """Yield (place in the file, config path) of each value of a `set`."""
-    for key, value in values.items():
-        if isinstance(value, dict) and "." not in key:
-            yield from (((*place, key, inner), (key, inner)) for inner in value)
-        else:
-            yield (*place, key), tuple(key.split("."))
 
 
 def _run_path_problem(path: tuple[str, ...], what: str) -> str | None:

@@ -51,6 +51,17 @@ def path_problem(path: Sequence[str]) -> str | None:
     return None
 
 
+def set_paths(
+    values: dict[str, Any], place: tuple[str | int, ...]
+) -> Iterator[tuple[tuple[str | int, ...], tuple[str, ...]]]:
+    """Yield (place in the file, config path) of each value of a `set`."""
+    for key, value in values.items():
+        if isinstance(value, dict) and "." not in key:
+            yield from (((*place, key, inner), (key, inner)) for inner in value)
+        else:
+            yield (*place, key), tuple(key.split("."))
+
+
 def schema_paths() -> list[str]:
     """Return every path into the schema's own sections, dotted."""
     return [path for name, model in SECTIONS.items() if name not in COMPONENTS for path in _paths(name, model)]
