@@ -17,6 +17,7 @@ from vtbench.cli.cost_study import is_cost_study, plan_cost_study, refuse
 from vtbench.cli.output import say, show_table
 from vtbench.cli.plan_figures import COLUMNS, arm_rows, disk_line, flops_line, time_line, work_line
 from vtbench.cli.protocol_study import is_protocol_study, plan_protocol_study
+from vtbench.cli.search_plan import plan_search_study
 from vtbench.errors import LaunchError, VtbenchError
 from vtbench.launch.cluster_file import LOCAL, load_cluster
 from vtbench.launch.work_left import WorkLeft, work_left
@@ -55,7 +56,11 @@ def plan(
     overrides = parse_overrides(set_)
     if cluster != LOCAL:
         load_cluster(cluster)
-    made = expand(load_study(path), profile, seeds, overrides)
+    loaded = load_study(path)
+    if loaded.search is not None:
+        plan_search_study(loaded, profile, seeds, overrides, store, devices=cluster == LOCAL)
+        return
+    made = expand(loaded, profile, seeds, overrides)
     # these import scipy and torch, and what is wrong above should not wait for that
     from vtbench.study.check import problems
     from vtbench.study.fairness import differences, facts

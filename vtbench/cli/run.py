@@ -24,6 +24,7 @@ from vtbench.cli.cost_study import is_cost_study, refuse, run_cost_study
 from vtbench.cli.launching import Launch, launch
 from vtbench.cli.output import say
 from vtbench.cli.protocol_study import is_protocol_study, run_protocol_study
+from vtbench.cli.search import run_search_study
 from vtbench.errors import RunsFailedError
 from vtbench.launch.cluster_file import LOCAL, load_cluster
 from vtbench.launch.reuse import Retry, is_done
@@ -82,10 +83,14 @@ def run(
     overrides = parse_overrides(set_)
     if away:
         load_cluster(cluster)
-    plan = checked_plan(load_study(path), profile, seeds, overrides, store, devices=not away)
+    how = Launch(cluster=cluster, fresh=fresh, jobs=jobs, retry=retry, detach=detach)
+    loaded = load_study(path)
+    if loaded.search is not None:
+        run_search_study(loaded, profile, seeds, overrides, store, how, report_dir)
+        return
+    plan = checked_plan(loaded, profile, seeds, overrides, store, devices=not away)
     save_plan(store, plan)
     _announce(store, plan, fresh)
-    how = Launch(cluster=cluster, fresh=fresh, jobs=jobs, retry=retry, detach=detach)
     failure = None
     try:
         ended = launch(store, plan, how)

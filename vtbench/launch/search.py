@@ -78,7 +78,6 @@ def run_search(
     request: SearchRequest,
     make: MakeRuns,
     *,
-    complete: Callable[[StudyPlan], StudyPlan] = lambda plan: plan,
     problem: Callable[[StudyPlan], str | None] = lambda plan: None,
     fresh: bool = False,
     retry: Retry = "all",
@@ -93,7 +92,6 @@ def run_search(
         store: where runs lie.
         request: what to search.
         make: makes the runs of a batch.
-        complete: gives a plan its facts before it is stored.
         problem: says why the runs of a plan cannot work, or None; asked of each trial before it is made.
         fresh: begin the search again; whether runs train again is for `make`.
         retry: `none` takes trials whose run failed, for whatever reason, as failed; otherwise only training that
@@ -117,7 +115,7 @@ def run_search(
                 ledger = _ask(request, ledger, proposals, wanted, problem)
                 save_ledger(store, base.id, ledger)
             if valid := [trial for trial in ledger.trials if trial.run_ids]:
-                save_plan(store, complete(request.plan(valid)))
+                save_plan(store, request.plan(valid))
             batch = _Batch(store, request, ledger)
             told = batch.make(make, retry, fresh)
             ledger = ledger.model_copy(update={"trials": (*batch.earlier, *told)})

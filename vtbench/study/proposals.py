@@ -16,11 +16,12 @@ from typing import Any
 
 import optuna
 from optuna.samplers import BaseSampler, CmaEsSampler, GridSampler, RandomSampler, TPESampler
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from vtbench.errors import StoreError
 from vtbench.schema.base import canonical_json
-from vtbench.schema.search import SearchConfig, SearchLedger, SearchParameter, Trial
+from vtbench.schema.search import Direction, SearchConfig, SearchLedger, SearchParameter, Trial
 from vtbench.study.search import grid_values, tidy
 
 VERSION = str(optuna.__version__)
@@ -35,7 +36,7 @@ class Proposals:
         self._space = dict(sorted(search.space.items()))  # the order in which a file names paths changes nothing
         with quiet():
             self._study = optuna.create_study(
-                directions=[_direction(objective.direction) for objective in search.objectives],
+                directions=[optuna_direction(objective.direction) for objective in search.objectives],
                 sampler=_sampler(search, self._space),
                 pruner=optuna.pruners.NopPruner(),
             )
@@ -103,7 +104,7 @@ def importances(search: SearchConfig, trials: Sequence[Trial]) -> list[dict[str,
             found.append({})
             continue
         with quiet():
-            study = optuna.create_study(direction=_direction(objective.direction))
+            study = optuna.create_study(direction=optuna_direction(objective.direction))
             study.add_trials([_frozen(trial, number, distributions, space) for trial in done])
             evaluator = optuna.importance.PedAnovaImportanceEvaluator()
             found.append(
@@ -136,13 +137,15 @@ class _AskedGrid(GridSampler):
 
 def _sampler(search: SearchConfig, space: dict[str, SearchParameter]) -> BaseSampler:
     config = search.sampler
-    startup = {} if config.num_startup_trials is None else {"n_startup_trials": config.num_startup_trials}
+    startup = config.num_startup_trials
     match config.name:
         case "tpe":
             # trials of one batch count as poor ones until they are told, so that they spread out
-            return TPESampler(seed=config.seed, constant_liar=True, **startup)
+            return TPESampler(seed=config.seed, constant_liar=True, n_startup_trials=10 if startup is None else startup)
         case "cmaes":
-            return CmaEsSampler(seed=config.seed, warn_independent_sampling=False, **startup)
+            return CmaEsSampler(
+                seed=config.seed, warn_independent_sampling=False, n_startup_trials=1 if startup is None else startup
+            )
         case "grid":
             values = {path: [_encoded(p, value) for value in grid_values(p)] for path, p in space.items()}
             return _AskedGrid(values, seed=config.seed)
@@ -194,5 +197,6 @@ def _same(proposed: dict[str, Any], stored: dict[str, Any]) -> bool:
     return canonical_json(proposed) == canonical_json(stored)
 
 
-def _direction(direction: str) -> str:
-    return {"min": "minimize", "max": "maximize"}[direction]
+def optuna_direction(direction: Direction) -> StudyDirection:
+    """Return a direction as Optuna calls it."""
+    return StudyDirection.MINIMIZE if direction == "min" else StudyDirection.MAXIMIZE

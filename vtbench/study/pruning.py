@@ -15,7 +15,7 @@ from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial, TrialState
 
 from vtbench.schema.search import PrunerConfig, SearchConfig, Trial
-from vtbench.study.proposals import quiet
+from vtbench.study.proposals import optuna_direction, quiet
 
 Reports = tuple[tuple[int, float], ...]
 """(training step, value), the steps rising."""
@@ -71,7 +71,7 @@ def decide(search: SearchConfig, earlier: Sequence[Trial], number: int, reports:
     if search.pruner.name == "none" or not reports:
         return Decision(reported=reports)
     with quiet():
-        direction = {"min": "minimize", "max": "maximize"}[search.pruner.direction]
+        direction = optuna_direction(search.pruner.direction)
         # hyperband deals trials out to its brackets by the study's name
         study = optuna.create_study(study_name="search", direction=direction, pruner=_pruner(search.pruner))
         study.add_trials([_frozen(trial) for trial in earlier])

@@ -23,7 +23,7 @@ BASE_ARM = "base"
 COUNTED = ("gflops", "num_parameters")
 """Costs that a search can optimise: counted, so that a search gives the same again; speed and memory are not."""
 
-_FORBIDDEN = ("arms", "axes", "reference_arm", "published")
+_FORBIDDEN = ("arms", "axes", "include", "exclude", "reference_arm", "published")
 
 
 def with_implicit_arm(file: YamlFile) -> YamlFile:

@@ -18,7 +18,7 @@ from vtbench.schema.search import FIRST, LAST, Objective, Trial
 from vtbench.schema.study import Arm, Study, StudyPlan
 from vtbench.store.query import wanted
 from vtbench.study.expand import expand
-from vtbench.study.search import COUNTED
+from vtbench.study.search import COUNTED, corners
 
 
 def trial_plan(
@@ -90,6 +90,30 @@ def point_problems(plan: StudyPlan) -> list[str]:
             f" to look at each {min(gaps)}; set train.log_every to at most that."
         )
     return lines
+
+
+def corner_plan(study: Study, profile: str, seeds: int | None, overrides: Mapping[str, Any]) -> StudyPlan:
+    """Return a plan whose arms are the search's `corners` that make valid configs.
+
+    Raises:
+        StudyError: a parameter has no end that makes one; the message says what is wrong with each.
+    """
+    assert study.search is not None
+    points = corners(study.search)
+    problems: dict[int, str] = {}
+    for index, values in enumerate(points):
+        try:
+            trial_plan(study, profile, seeds, overrides, [Trial(number=0, batch=0, values=values)])
+        except StudyError as error:
+            problems[index] = str(error)
+    for path, parameter in study.search.space.items():
+        ends = [index for index, values in enumerate(points) if index == 0 or values[path] != parameter.ends[0]]
+        if all(index in problems for index in ends):
+            raise StudyError(f"search.space.{path}: none of its ends can be trained.\n{problems[ends[-1]]}")
+    valid = [
+        Trial(number=index, batch=0, values=points[index]) for index in range(len(points)) if index not in problems
+    ]
+    return trial_plan(study, profile, seeds, overrides, valid)
 
 
 def fingerprint(base: StudyPlan) -> str:
