@@ -29,7 +29,7 @@ class SearchCost:
             what will be asked.
         flops: of their training.
         disk_bytes: of their checkpoints and measured rows.
-        corner: the costliest values.
+        corner: the costliest values; None if all cost the same.
     """
 
     trials: int
@@ -37,7 +37,7 @@ class SearchCost:
     runs_left: int
     flops: float
     disk_bytes: float
-    corner: Mapping[str, Any]
+    corner: Mapping[str, Any] | None
 
     def device_hours(self, plan: StudyPlan) -> float | None:
         """Return the hours of all devices together at the profile's assumed speed; None if it assumes none."""
@@ -86,7 +86,7 @@ def search_cost(
         runs_left=runs,
         flops=fact.training_flops * runs,
         disk_bytes=float(runs * (fact.num_parameters * BYTES_PER_PARAMETER + measured_bytes(base))),
-        corner=worst,
+        corner=worst if any(most.values()) else None,
     ), plan
 
 
@@ -116,16 +116,17 @@ def _search_lines(plan: StudyPlan, search: SearchConfig) -> list[str]:
     pruner = search.pruner
     sampler = f"sampler: {search.sampler.name}, seed {search.sampler.seed}, {search.parallel} trials at once"
     if pruner.name != "none":
-        sampler += f"; {pruner.name} pruner looks at {pruner.value} after {', '.join(map(str, pruner.steps))} steps"
+        steps = pruner.steps(next(iter(plan.runs.values())).config.train.steps)
+        sampler += f"; {pruner.name} pruner looks at {pruner.value} after {', '.join(map(str, steps))} steps"
     return [f"objectives: {objectives}", sampler]
 
 
 def _cost_lines(plan: StudyPlan, cost: SearchCost) -> list[str]:
-    corner = ", ".join(f"{path}={canonical_json(value)}" for path, value in cost.corner.items())
+    corner = ", ".join(f"{path}={canonical_json(value)}" for path, value in (cost.corner or {}).items())
     jobs = f"trials: {cost.trials}, {cost.told} of them told; at most {cost.runs_left} runs to make"
     lines = [
         jobs,
-        f"costliest corner: {corner}",
+        f"costliest corner: {corner}" if corner else "what is searched changes no trial's cost",
         f"FLOPs: at most {count(cost.flops)} of training (forward and backward, 2 x multiply-accumulate)",
     ]
     said = " ".join(plan.profile.cost.split())

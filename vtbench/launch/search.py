@@ -227,7 +227,7 @@ class _Batch:
         reports = logged_reports(search.pruner, logs, steps)
         known = self._decisions.get(trial.number, Decision())
         if not known.pruned and known.reported != reports:
-            known = self._decisions[trial.number] = decide(search, self.earlier, trial.number, reports)
+            known = self._decisions[trial.number] = decide(search, self.earlier, trial.number, reports, steps)
         return known
 
     def _outcome(self, trial: Trial, retry: Retry) -> Trial:

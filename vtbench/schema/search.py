@@ -29,7 +29,7 @@ class SamplerConfig(Frozen):
 
 
 class PrunerConfig(Frozen):
-    """When a trial is stopped: a value of the training log, averaged up to each of some steps, is compared by Optuna.
+    """When a trial is stopped: means of a value of the training log are compared by Optuna at some steps.
 
     `median` and `percentile` compare with the trials of earlier batches at that step, `successive_halving` and
     `hyperband` with those that came as far.
@@ -39,8 +39,8 @@ class PrunerConfig(Frozen):
     value: str = "loss"
     """A value of the training log; each report is its mean over the log lines since the report before."""
     direction: Direction = "min"
-    steps: tuple[PositiveInt, ...] = ()
-    """After how many training steps a trial is looked at."""
+    shares: tuple[PositiveFloat, ...] = (0.25, 0.5, 0.75)
+    """After which shares of its training steps a trial is looked at."""
     num_startup_trials: NonNegativeInt = 5
     """`median`, `percentile`: finished trials before any is pruned."""
     percentile: PositiveFloat = 25.0
@@ -49,14 +49,18 @@ class PrunerConfig(Frozen):
     """`successive_halving`, `hyperband`: of so many trials one goes on."""
 
     @model_validator(mode="after")
-    def _has_steps(self) -> PrunerConfig:
-        if self.name != "none" and (not self.steps or list(self.steps) != sorted(set(self.steps))):
-            raise ValueError("a pruner needs steps: numbers of training steps, rising, at which it looks")
+    def _check_values(self) -> PrunerConfig:
+        if not self.shares or list(self.shares) != sorted(set(self.shares)) or self.shares[-1] >= 1:
+            raise ValueError("shares must be rising numbers below 1, at least one: parts of the training")
         if self.percentile > 100:
             raise ValueError("percentile is a share in percent, at most 100")
         if self.reduction_factor < 2:
             raise ValueError("reduction_factor must be at least 2")
         return self
+
+    def steps(self, num_steps: int) -> tuple[int, ...]:
+        """Return after which steps of a training of `num_steps` a trial is looked at."""
+        return tuple(dict.fromkeys(max(1, round(share * num_steps)) for share in self.shares))
 
 
 class Objective(Frozen):
@@ -91,7 +95,7 @@ class SearchParameter(Frozen):
     @model_validator(mode="after")
     def _check_form(self) -> SearchParameter:
         if self.choices is not None:
-            if self.model_fields_set != {"choices"}:
+            if any(getattr(self, name) != field.default for name, field in _RANGE_FIELDS.items()):
                 raise ValueError("choices stand alone, without low, high, log, type, step and num_points")
             if not self.choices or len({canonical_json(choice) for choice in self.choices}) < len(self.choices):
                 raise ValueError("choices must be different values, at least one")
@@ -122,6 +126,9 @@ class SearchParameter(Frozen):
         if isinstance(value, bool) or not isinstance(value, int if self.type == "int" else int | float):
             return False
         return bool(self.ends[0] <= value <= self.ends[-1])
+
+
+_RANGE_FIELDS = {name: field for name, field in SearchParameter.model_fields.items() if name != "choices"}
 
 
 class SearchConfig(Frozen):

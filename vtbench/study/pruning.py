@@ -43,13 +43,13 @@ def logged_reports(pruner: PrunerConfig, logs: Sequence[Sequence[Mapping[str, An
     every seed has logged a line of step s or later.
 
     Args:
-        pruner: the steps and the value.
+        pruner: when it looks, and at what.
         logs: the lines of each seed's training log.
-        num_steps: of training; stated steps beyond it are never reached.
+        num_steps: of training.
     """
     reports: list[tuple[int, float]] = []
     before = 0
-    for step in (step for step in pruner.steps if step < num_steps):
+    for step in pruner.steps(num_steps):
         means = [_mean(lines, pruner.value, before, step) for lines in logs]
         known = [mean for mean in means if mean is not None]
         if len(known) < len(means) or not means:
@@ -59,7 +59,7 @@ def logged_reports(pruner: PrunerConfig, logs: Sequence[Sequence[Mapping[str, An
     return tuple(reports)
 
 
-def decide(search: SearchConfig, earlier: Sequence[Trial], number: int, reports: Reports) -> Decision:
+def decide(search: SearchConfig, earlier: Sequence[Trial], number: int, reports: Reports, num_steps: int) -> Decision:
     """Return what the pruner says of a trial.
 
     Args:
@@ -67,13 +67,14 @@ def decide(search: SearchConfig, earlier: Sequence[Trial], number: int, reports:
         earlier: the trials of earlier batches, all told.
         number: of the trial.
         reports: what it has to report so far.
+        num_steps: of training.
     """
     if search.pruner.name == "none" or not reports:
         return Decision(reported=reports)
     with quiet():
         direction = optuna_direction(search.pruner.direction)
         # hyperband deals trials out to its brackets by the study's name
-        study = optuna.create_study(study_name="search", direction=direction, pruner=_pruner(search.pruner))
+        study = optuna.create_study(study_name="search", direction=direction, pruner=_pruner(search.pruner, num_steps))
         study.add_trials([_frozen(trial) for trial in earlier])
         # trials of the same batch keep their numbers and show nothing
         study.add_trials([optuna.create_trial(state=TrialState.FAIL) for _ in range(number - len(earlier))])
@@ -96,8 +97,8 @@ def _mean(lines: Sequence[Mapping[str, Any]], name: str, begin: int, end: int) -
     return sum(values) / len(values) if values else None
 
 
-def _pruner(config: PrunerConfig) -> BasePruner:
-    first, last = config.steps[0], config.steps[-1]
+def _pruner(config: PrunerConfig, num_steps: int) -> BasePruner:
+    first, *_, last = (*config.steps(num_steps), num_steps)
     match config.name:
         case "median":
             return optuna.pruners.MedianPruner(n_startup_trials=config.num_startup_trials)

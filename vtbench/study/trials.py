@@ -83,11 +83,11 @@ def point_problems(plan: StudyPlan) -> list[str]:
             near = suggest(objective.metric, [*plan.metrics, *COUNTED])
             lines.append(f"{place}.metric: {profile} does not measure '{objective.metric}'.{near}")
     pruner, train = plan.study.search.pruner, next(iter(plan.runs.values())).config.train
-    gaps = [step - before for before, step in itertools.pairwise((0, *pruner.steps))]
-    if gaps and min(gaps) < train.log_every:
+    gaps = [step - before for before, step in itertools.pairwise((0, *pruner.steps(train.steps)))]
+    if pruner.name != "none" and min(gaps) < train.log_every:
         lines.append(
-            f"{plan.study.path}: search.pruner.steps: {profile} logs every {train.log_every} steps, so there is nothing"
-            f" to look at each {min(gaps)}; set train.log_every to at most that."
+            f"{plan.study.path}: search.pruner.shares: {profile} logs every {train.log_every} steps, and the pruner"
+            f" looks after {min(gaps)}, at nothing new; set train.log_every to at most that."
         )
     return lines
 
