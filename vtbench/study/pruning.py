@@ -83,7 +83,7 @@ def decide(search: SearchConfig, earlier: Sequence[Trial], number: int, reports:
         while seen < len(reports) and not pruned:
             step, value = reports[seen]
             trial.report(value, step)
-            pruned = trial.should_prune()
+            pruned = bool(trial.should_prune())
             seen += 1
         notes = study.get_trials(deepcopy=False)[number].system_attrs
     rungs = {name: float(value) for name, value in notes.items() if name.startswith("completed_rung")}

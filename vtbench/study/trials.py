@@ -93,26 +93,23 @@ def point_problems(plan: StudyPlan) -> list[str]:
 
 
 def corner_plan(study: Study, profile: str, seeds: int | None, overrides: Mapping[str, Any]) -> StudyPlan:
-    """Return a plan whose arms are the search's `corners` that make valid configs.
+    """Return a plan whose arms are the search's `corners`, those that make valid configs.
 
     Raises:
-        StudyError: a parameter has no end that makes one; the message says what is wrong with each.
+        StudyError: none does: something that all trials set cannot be set so.
     """
     assert study.search is not None
-    points = corners(study.search)
-    problems: dict[int, str] = {}
-    for index, values in enumerate(points):
+    valid, problems = [], []
+    for index, values in enumerate(corners(study.search)):
+        trial = Trial(number=index, batch=0, values=values)
         try:
-            trial_plan(study, profile, seeds, overrides, [Trial(number=0, batch=0, values=values)])
+            trial_plan(study, profile, seeds, overrides, [trial])
         except StudyError as error:
-            problems[index] = str(error)
-    for path, parameter in study.search.space.items():
-        ends = [index for index, values in enumerate(points) if index == 0 or values[path] != parameter.ends[0]]
-        if all(index in problems for index in ends):
-            raise StudyError(f"search.space.{path}: none of its ends can be trained.\n{problems[ends[-1]]}")
-    valid = [
-        Trial(number=index, batch=0, values=points[index]) for index in range(len(points)) if index not in problems
-    ]
+            problems.append(str(error))
+        else:
+            valid.append(trial)
+    if not valid:
+        raise StudyError(f"{study.path}: search.space: no end of any parameter can be trained.\n{problems[0]}")
     return trial_plan(study, profile, seeds, overrides, valid)
 
 
