@@ -1,7 +1,8 @@
 """Train the unit tests' tokenizer in one process of several: `python ranks.py OUT STEPS [key=value ...]`.
 
-Keys are fields of the training section, and `fail_at`: the step at which process 1 raises. The first process writes the
-losses of every step and the final state to OUT.
+Keys are fields of the training section, `model`: options of the tokenizer, `per`: for what sizes are drawn, and
+`fail_at`: the step at which process 1 raises. The first process writes the losses of every step and the final state to
+OUT.
 """
 
 import importlib.util
@@ -30,8 +31,10 @@ def conftest():
     return module
 
 
-def train(out, steps, fail_at=None, resume=None, **fields):
+def train(out, steps, fail_at=None, resume=None, model=None, per="batch", **fields):
     parts = conftest()
+    if isinstance(fields.get("num_tokens"), dict):
+        fields["num_tokens"] = NumTokensRange(**fields["num_tokens"])
     config = TrainConfig(
         **{
             "steps": steps,
@@ -44,10 +47,10 @@ def train(out, steps, fail_at=None, resume=None, **fields):
         }
     )
     seed_everything(derive(0, "init"))
-    model = parts.make_model()
+    tokenizer = parts.make_model(**(model or {}))
     loss = TokenizerLoss(LossConfig(gan=GanConfig(start_step=4, base_channels=4, num_layers=1)))
     seed_everything(derive(0, "train"))
-    mixing = parts.MixingConfig(inputs={"16x16": 1.0, "16x24": 1.0}, targets={"16x16": 1.0, "24x16": 1.0})
+    mixing = parts.MixingConfig(inputs={"16x16": 1.0, "16x24": 1.0}, targets={"16x16": 1.0, "24x16": 1.0}, per=per)
     batches = parts.Batches(parts.Blobs(20), mixing, BATCH, 0, config.grad_accumulation)
 
     def iterate(first, end):
@@ -57,7 +60,7 @@ def train(out, steps, fail_at=None, resume=None, **fields):
             yield batches.batch(number)
 
     journal = parts.Journal()
-    step = TokenizerStep(model, loss, config, 0)
+    step = TokenizerStep(tokenizer, loss, config, 0)
     Loop(step, iterate, config, Path(out), journal, "train").run()
     if is_main():
         (Path(out) / "losses.json").write_text(json.dumps(journal.lines))

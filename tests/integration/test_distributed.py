@@ -132,6 +132,19 @@ def test_two_processes_train_as_one_does_in_two_parts(ranks, tmp_path, accumulat
     assert losses == pytest.approx(accumulated[0], abs=1e-6)
 
 
+def test_two_processes_share_images_of_mixed_sizes_and_lengths(ranks, tmp_path):
+    """Each has other numbers of images of a size; what does not depend on their order is what one process has."""
+    options = ['per="sample"', 'num_tokens={"min":1,"max":4,"per":"sample"}']
+    options.append('model={"length_scheme":"nested","codebook_init":"uniform","revive_after":null}')
+    found = []
+    for world in (1, 2):
+        ranks.start(RANKS, tmp_path / str(world), STEPS, *options, world=world)
+        codes, errors = ranks.wait()
+        assert codes == [0] * world, errors
+        found.append(trained(tmp_path / str(world))[0])
+    assert found[1] == pytest.approx(found[0], rel=1e-4)
+
+
 def test_what_is_divided_trains_the_same_and_its_checkpoint_is_a_whole_one(ranks, tmp_path, accumulated):
     ranks.start(RANKS, tmp_path / "divided", STEPS, 'parallel="fsdp"')
     codes, errors = ranks.wait()

@@ -17,14 +17,16 @@ from vtbench.store.query import plan_ids
 from vtbench.study.cost_study import load_cost_study
 from vtbench.study.load import COST, PROTOCOLS, TRAINING, find_study, load_study, study_kind
 from vtbench.study.protocol_study import load_protocol_study
+from vtbench.study.search import SEARCH
 from vtbench.study.yaml_file import parse_value
 
 AnyStudy = Study | CostStudy | ProtocolStudy
 REPORTS = Path("reports")
 DEFAULT_PROFILE = "tiny"
 
-StudyArgument = Annotated[
-    str, typer.Argument(metavar="STUDY", help="A study file, or the name of one in `studies/`.", show_default=False)
+StudiesArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="STUDY...", help="Study files, or names of some in `studies/`.", show_default=False),
 ]
 RunArgument = Annotated[
     str,
@@ -103,6 +105,7 @@ def load_any_study(path: Path) -> AnyStudy:
         TRAINING: load_study,
         COST: load_cost_study,
         PROTOCOLS: load_protocol_study,
+        SEARCH: load_study,
     }
     return loaders[study_kind(path)](path)
 

@@ -43,10 +43,12 @@ def run_cost_study(path: Path, store: Store, report_dir: Path | None, *, fresh: 
     study = plan.study
     # torch and matplotlib come with these, and what is wrong above should not wait for them
     from vtbench.report.cost_study import render_costs
-    from vtbench.runner.cost_study import count_plan
+    from vtbench.runner.cost_study import count_plan, stored_costs
     from vtbench.schema.convention import convention
 
     say(f"{study.name}: {' '.join(study.question.split())}")
+    known = 0 if fresh else sum(cost is not None for cost in stored_costs(store, plan))
+    say(f"{len(plan.cells)} cells to count, {known} of them known in {store.root}; seconds each, nothing trains")
 
     def show(cell: CostCell, cost: ModelCost, new: bool) -> None:
         figure = count(convention(FULL).figure(cost))

@@ -1,6 +1,8 @@
-"""`plan`: what a study would run and cost, without starting it."""
+"""`plan`: what studies would run and cost, without starting them."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from vtbench.cli.arguments import (
     DEFAULT_PROFILE,
@@ -9,82 +11,98 @@ from vtbench.cli.arguments import (
     RootOption,
     SeedsOption,
     SetOption,
-    StudyArgument,
+    StudiesArgument,
     open_store,
     parse_overrides,
 )
 from vtbench.cli.cost_study import is_cost_study, plan_cost_study, refuse
 from vtbench.cli.output import say, show_table
 from vtbench.cli.plan_figures import COLUMNS, arm_rows, disk_line, flops_line, time_line, work_line
+from vtbench.cli.plan_summary import StudyRow, other_row, show_rows, training_rows
+from vtbench.cli.planning import Asked, Failures, costed_plan, say_missing, with_profile
 from vtbench.cli.protocol_study import is_protocol_study, plan_protocol_study
-from vtbench.cli.search_plan import plan_search_study
-from vtbench.errors import LaunchError, VtbenchError
+from vtbench.cli.search import is_search_study
+from vtbench.cli.search_plan import plan_search_study, search_row
+from vtbench.errors import LaunchError
 from vtbench.launch.cluster_file import LOCAL, load_cluster
 from vtbench.launch.work_left import WorkLeft, work_left
 from vtbench.schema.study import StudyPlan
 from vtbench.store.layout import Store
-from vtbench.study.baselines import load_baseline
-from vtbench.study.expand import expand
-from vtbench.study.load import find_study, load_study
+from vtbench.study.load import TRAINING, find_study, study_kind
 
 
 def plan(
-    study: StudyArgument,
+    studies: StudiesArgument,
     profile: ProfileOption = DEFAULT_PROFILE,
     seeds: SeedsOption = None,
     root: RootOption = None,
     set_: SetOption = None,
     cluster: ClusterOption = LOCAL,
 ) -> None:
-    """Show what a study would run and cost at any profile, without starting it: jobs, reuse, FLOPs, GPU-hours, disk.
+    """Show what studies would run and cost at any profile, without starting it: jobs, reuse, FLOPs, GPU-hours, disk.
 
-    With `--cluster` also in how many arrays the jobs would go, and what `sbatch --test-only` says of one of them.
+    Of several studies each has a row, with what it shares with those before it, and there is a total. With `--cluster`
+    a single one also says in how many arrays the jobs would go, and what `sbatch --test-only` says of one of them.
     Needs neither the data nor the devices of that profile; what is missing for a real run is listed at the end.
 
-    Example: `python -m vtbench plan studies/pos_embed.yaml --profile paper`
+    Example: `python -m vtbench plan studies/*.yaml --profile paper`
     """
     store = open_store(root)
-    path = find_study(study)
+    paths = [find_study(study) for study in dict.fromkeys(studies)]
+    asked = Asked(profile=profile, seeds=seeds, overrides=parse_overrides(set_), devices=cluster == LOCAL)
+    if cluster != LOCAL:
+        load_cluster(cluster)
+    if len(paths) > 1:
+        _plan_studies(with_profile(paths, profile), asked, store)
+        return
+    (path,) = paths
     given = {"profile": profile != DEFAULT_PROFILE, "seeds": seeds, "set": set_, "cluster": cluster != LOCAL}
     if is_cost_study(path):
         refuse(path, **given)
         plan_cost_study(path, store)
-        return
-    if is_protocol_study(path, **given):
+    elif is_protocol_study(path, **given):
         plan_protocol_study(path)
-        return
-    overrides = parse_overrides(set_)
-    if cluster != LOCAL:
-        load_cluster(cluster)
-    loaded = load_study(path)
-    if loaded.search is not None:
-        plan_search_study(loaded, profile, seeds, overrides, store, devices=cluster == LOCAL)
-        return
-    made = expand(loaded, profile, seeds, overrides)
-    # these import scipy and torch, and what is wrong above should not wait for that
-    from vtbench.study.check import problems
-    from vtbench.study.fairness import differences, facts
+    elif is_search_study(path):
+        plan_search_study(path, asked, store)
+    else:
+        _plan_study(path, asked, store, cluster)
 
-    missing = problems(made, store.cache_dir, overrides, devices=cluster == LOCAL)
-    for name in made.study.published:
-        try:
-            load_baseline(name)
-        except VtbenchError as error:
-            missing.append(str(error))
-    try:
-        made = made.model_copy(update={"facts": facts(made)})
-    except VtbenchError as error:
-        missing.append(str(error))
+
+def _plan_study(path: Path, asked: Asked, store: Store, cluster: str) -> None:
+    made, missing = costed_plan(path, asked, store)
+    # it imports torch, which is there by now
+    from vtbench.study.fairness import differences
+
     if made.facts:
         left = _show(made, store)
         if cluster != LOCAL and left.jobs:
             _show_cluster(made, store, cluster, left.jobs)
     for sentence in differences(made.facts):
         say(sentence)
-    if missing:
-        say("\nNeeded before running:")
-        for line in dict.fromkeys(missing):
-            say(f"  {line}")
+    say_missing(missing)
+
+
+def _plan_studies(paths: list[Path], asked: Asked, store: Store) -> None:
+    """Show a row for each study, in the order of the command line."""
+    plans: dict[Path, StudyPlan] = {}
+    rows: dict[Path, StudyRow] = {}
+    missing: list[str] = []
+    failures = Failures()
+    for path in paths:
+        with failures.of(path):
+            if study_kind(path) == TRAINING:
+                plans[path], lines = costed_plan(path, asked, store)
+                missing += lines
+            elif is_search_study(path):
+                rows[path], lines = search_row(path, asked, store)
+                missing += lines
+            else:
+                rows[path] = other_row(path, store)
+    rows |= dict(zip(plans, training_rows(plans.values(), store), strict=True))
+    show_rows(f"{len(rows)} studies at the profile {asked.profile}", [rows[path] for path in paths if path in rows])
+    say(f"what is done lies in {store.root}; a run that studies share is made once, by the first of them")
+    say_missing(missing)
+    failures.end()
 
 
 def _show(plan: StudyPlan, store: Store) -> WorkLeft:

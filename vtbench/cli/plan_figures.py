@@ -43,20 +43,19 @@ def work_line(plan: StudyPlan, left: WorkLeft) -> str:
 
 def flops_line(plan: StudyPlan, left: WorkLeft) -> str:
     """Return the training FLOPs of what is left."""
-    return f"FLOPs: {count(_flops(plan, left))} of training (forward and backward, 2 x multiply-accumulate)"
+    return f"FLOPs: {count(left_flops(plan, left))} of training (forward and backward, 2 x multiply-accumulate)"
 
 
 def time_line(plan: StudyPlan, left: WorkLeft) -> str:
     """Return how long that takes: counted FLOPs over the device's peak and the assumed share of it."""
     resources, cost = plan.profile.resources, " ".join(plan.profile.cost.split())
-    if resources.peak_flops is None:
+    if (hours := device_hours(plan, left)) is None or resources.peak_flops is None:
         return f"time: {cost} (said by the study for all of its runs)"
     devices = max(resources.num_gpus, 1)
-    seconds = _flops(plan, left) / (resources.peak_flops * resources.utilisation * devices)
     unit = "GPU-hours" if resources.num_gpus else "device-hours"
     each = f"{count(resources.peak_flops)}FLOP/s peak at {resources.utilisation:.0%} utilisation"
     return (
-        f"time: about {duration(seconds)} one run after another, {seconds * devices / 3600:.1f} {unit}, assuming"
+        f"time: about {duration(hours * 3600 / devices)} one run after another, {hours:.1f} {unit}, assuming"
         f" {devices} x {each} for a run; training alone, without losses' networks and evaluation."
         f" The study says: {cost}"
     )
@@ -64,16 +63,37 @@ def time_line(plan: StudyPlan, left: WorkLeft) -> str:
 
 def disk_line(plan: StudyPlan, left: WorkLeft) -> str:
     """Return how much the runs that are left will write."""
-    facts = facts_by_run(plan)
-    checkpoints = sum(facts[name].num_parameters for name in left.trains if name in facts) * BYTES_PER_PARAMETER
-    rows = measured_bytes(plan) * left.jobs
     return (
-        f"disk: about {count(checkpoints)}B of checkpoints (float32, weights + average + two moments, two kept a run)"
-        f" and {count(rows)}B of measured rows"
+        f"disk: about {count(checkpoint_bytes(plan, left))}B of checkpoints (float32, weights + average + two moments,"
+        f" two kept a run) and {count(row_bytes(plan, left))}B of measured rows"
     )
 
 
-def _flops(plan: StudyPlan, left: WorkLeft) -> float:
+def device_hours(plan: StudyPlan, left: WorkLeft) -> float | None:
+    """Return the hours of one device that training takes at the stated utilisation; None if its peak is not known."""
+    resources = plan.profile.resources
+    if resources.peak_flops is None:
+        return None
+    return left_flops(plan, left) / (resources.peak_flops * resources.utilisation) / 3600
+
+
+def gpu_hours(plan: StudyPlan, left: WorkLeft) -> float | None:
+    """Return `device_hours` of a profile that has GPUs, None of others."""
+    return device_hours(plan, left) if plan.profile.resources.num_gpus else None
+
+
+def checkpoint_bytes(plan: StudyPlan, left: WorkLeft) -> int:
+    """Return the bytes of the checkpoints that the runs that are left keep."""
+    facts = facts_by_run(plan)
+    return sum(facts[name].num_parameters for name in left.trains if name in facts) * BYTES_PER_PARAMETER
+
+
+def row_bytes(plan: StudyPlan, left: WorkLeft) -> int:
+    """Return the bytes of what is measured of each image in the runs that are left."""
+    return measured_bytes(plan) * left.jobs
+
+
+def left_flops(plan: StudyPlan, left: WorkLeft) -> float:
     """Return what is left to train; a run that goes on is counted whole, as its checkpoint may be of any step."""
     facts = facts_by_run(plan)
     return sum(facts[name].training_flops for name in left.trains if name in facts)

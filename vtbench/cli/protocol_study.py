@@ -8,6 +8,7 @@ from vtbench.cli.arguments import REPORTS
 from vtbench.cli.output import say, show_table
 from vtbench.errors import StudyError
 from vtbench.schema.preset import CANONICAL
+from vtbench.schema.protocol_study import ProtocolStudy
 from vtbench.store.layout import Store
 from vtbench.store.provenance import collect
 from vtbench.study.load import PROTOCOLS, study_kind
@@ -43,6 +44,7 @@ def run_protocol_study(path: Path, store: Store, report_dir: Path | None) -> Non
     from vtbench.runner.protocol_study import measure_study
 
     say(f"{study.name}: {' '.join(study.question.split())}")
+    say(_cost(study))
     provenance = collect(f"python -m vtbench run {study.path}")
     outcome = measure_study(
         study, store.cache_dir, lambda arm, damage: say(f"  {damage.title}, measured as {arm.title}")
@@ -78,10 +80,7 @@ def plan_protocol_study(path: Path) -> None:
         reference = arm.reference if arm.reference_jpeg is None else f"{arm.reference}, JPEG {arm.reference_jpeg}"
         rows.append((arm.title, arm.preset, changes or "nothing", reference))
     show_table(study.name, ["arm", "preset", f"changes against {CANONICAL.name}", "references"], rows)
-    say(
-        f"{len(study.arms)} arms measure {len(study.degradations)} sets of {study.num_samples:,} reconstructions at"
-        f" {study.resolution}: {', '.join(study.metrics)}; nothing trains"
-    )
+    say(_cost(study))
 
 
 def report_protocol_study(path: Path, report_dir: Path | None) -> None:
@@ -90,3 +89,10 @@ def report_protocol_study(path: Path, report_dir: Path | None) -> None:
     from vtbench.report.protocol_study import render
 
     say(f"report: {render(report_dir if report_dir is not None else REPORTS / study.name)}")
+
+
+def _cost(study: ProtocolStudy) -> str:
+    return (
+        f"{len(study.arms)} arms measure {len(study.degradations)} sets of {study.num_samples:,} reconstructions at"
+        f" {study.resolution}: {', '.join(study.metrics)}; nothing trains"
+    )

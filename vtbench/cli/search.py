@@ -2,36 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from vtbench.cli.arguments import report_folder
 from vtbench.cli.launching import Launch, launch
 from vtbench.cli.output import say
+from vtbench.cli.planning import Asked
 from vtbench.errors import RunsFailedError, StudyError
 from vtbench.launch.cluster_file import LOCAL
 from vtbench.schema.base import canonical_json
 from vtbench.schema.search import SearchConfig, SearchLedger, Trial
-from vtbench.schema.study import Study, StudyPlan
+from vtbench.schema.study import StudyPlan
 from vtbench.store.layout import Store
 from vtbench.store.query import load_plan
 from vtbench.store.search import ledger_path, load_ledger
+from vtbench.study.expand import expand
+from vtbench.study.load import load_study, study_kind
 from vtbench.study.problems import join
-from vtbench.study.search import num_trials
+from vtbench.study.search import SEARCH, num_trials
 from vtbench.study.trials import corner_plan, fingerprint, objective_label, point_problems
 
 
+def is_search_study(path: Path) -> bool:
+    """Return whether a study file searches; raises a `StudyError` if it cannot be read."""
+    return study_kind(path) == SEARCH
+
+
+def checked_search(path: Path, asked: Asked, store: Store) -> StudyPlan:
+    """Return the plan of a search's implicit arm, after all that can be checked beforehand.
+
+    Raises:
+        VtbenchError: something is wrong; says all of it.
+    """
+    study = load_study(path)
+    base = expand(study, asked.profile, asked.seeds, asked.overrides)
+    if lines := point_problems(base):
+        raise join(lines)
+    corner_plan(study, asked.profile, asked.seeds, asked.overrides)
+    # it imports torch, and what is wrong above should not wait for that
+    from vtbench.study.check import check_plan
+
+    check_plan(base, store.cache_dir, asked.overrides, asked.devices)
+    return base
+
+
 def run_search_study(
-    study: Study,
-    profile: str,
-    seeds: int | None,
-    overrides: Mapping[str, Any],
-    store: Store,
-    how: Launch,
-    report_dir: Path | None,
+    path: Path, asked: Asked, store: Store, how: Launch, report_dir: Path | None, several: bool = False
 ) -> None:
-    """Make the trials of a search that are missing, then write its report; arguments as of `vtbench.cli.run.run`.
+    """Make the trials of a search that are missing, then write its report.
+
+    Args:
+        path: the study's file.
+        asked: at which scale.
+        store: where runs lie.
+        how: how runs are to be made.
+        report_dir: the report's folder; None: the usual one.
+        several: `report_dir` is a folder for the folders of several studies.
 
     Raises:
         StudyError: something is wrong with the search, or it is to go on without its controller.
@@ -39,19 +65,18 @@ def run_search_study(
     """
     if how.detach and how.cluster != LOCAL:
         raise StudyError(
-            "--detach: a search asks for new trials as others end, so it cannot leave a cluster alone; without"
+            f"{path}: --detach: a search asks for new trials as others end, so it cannot leave a cluster alone; without"
             " --detach the command can be stopped at any time, and goes on."
         )
+    base = checked_search(path, asked, store)
+    if several and report_dir is not None:
+        report_dir = report_dir / report_folder(base.id).name
     # Optuna and torch come with these, and wrong arguments should not wait for them
     from vtbench.launch.search import SearchRequest, Unwanted, run_search
-    from vtbench.study.check import check_plan, problems
+    from vtbench.study.check import problems
 
-    request = SearchRequest(study=study, profile=profile, seeds=seeds, overrides=overrides)
-    base = request.base()
-    if lines := point_problems(base):
-        raise join(lines)
-    corner_plan(study, profile, seeds, overrides)
-    check_plan(base, store.cache_dir, overrides, how.cluster == LOCAL)
+    overrides = asked.overrides
+    request = SearchRequest(study=load_study(path), profile=asked.profile, seeds=asked.seeds, overrides=overrides)
     _announce(store, base, how.fresh)
     if how.detach:
         launch(store, base, how)

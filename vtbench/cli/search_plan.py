@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from vtbench.cli.output import count, duration, say, show_table
+from vtbench.cli.plan_summary import StudyRow
+from vtbench.cli.planning import Asked, say_missing
 from vtbench.errors import VtbenchError
 from vtbench.launch.work_left import BYTES_PER_PARAMETER, measured_bytes
 from vtbench.schema.base import canonical_json
@@ -14,6 +17,8 @@ from vtbench.schema.search import SearchConfig, SearchParameter, Trial
 from vtbench.schema.study import Study, StudyPlan
 from vtbench.store.layout import Store
 from vtbench.store.search import load_ledger
+from vtbench.study.expand import expand
+from vtbench.study.load import load_study
 from vtbench.study.search import num_trials
 from vtbench.study.trials import corner_plan, fingerprint, objective_label, point_problems, trial_plan
 
@@ -56,7 +61,6 @@ def search_cost(
         StudyError: something is wrong with the study.
         CostError: an arm cannot be counted.
     """
-    from vtbench.study.expand import expand
     from vtbench.study.fairness import facts
 
     base, ends = expand(study, profile, seeds, overrides), corner_plan(study, profile, seeds, overrides)
@@ -90,25 +94,47 @@ def search_cost(
     ), plan
 
 
-def plan_search_study(
-    study: Study, profile: str, seeds: int | None, overrides: Mapping[str, Any], store: Store, devices: bool = True
-) -> None:
+def plan_search_study(path: Path, asked: Asked, store: Store) -> None:
     """Show what a search would try and cost at most, without starting it."""
-    from vtbench.study.check import problems
-    from vtbench.study.expand import expand
-
-    base = expand(study, profile, seeds, overrides)
-    cost, _ = search_cost(study, profile, seeds, overrides, store)
+    study = load_study(path)
+    base = expand(study, asked.profile, asked.seeds, asked.overrides)
+    cost, _ = search_cost(study, asked.profile, asked.seeds, asked.overrides, store)
     assert study.search is not None
     rows = [(path, _range(parameter)) for path, parameter in study.search.space.items()]
     show_table(f"{base.id}: {base.profile.note.strip()}", ["searched", "values"], rows)
     for line in (*_search_lines(base, study.search), *_cost_lines(base, cost)):
         say(line)
-    missing = [*point_problems(base), *problems(base, store.cache_dir, overrides, devices=devices)]
-    if missing:
-        say("\nNeeded before running:")
-        for line in dict.fromkeys(missing):
-            say(f"  {line}")
+    say_missing(_missing(base, asked, store))
+
+
+def search_row(path: Path, asked: Asked, store: Store) -> tuple[StudyRow, list[str]]:
+    """Return a search as one of several studies, at most; and a line for each thing that a run needs."""
+    study = load_study(path)
+    base = expand(study, asked.profile, asked.seeds, asked.overrides)
+    cost, _ = search_cost(study, asked.profile, asked.seeds, asked.overrides, store)
+    resources, hours = base.profile.resources, cost.device_hours(base)
+    assumption = None
+    if hours is not None and resources.peak_flops is not None:
+        assumption = f"{count(resources.peak_flops)}FLOP/s at {resources.utilisation:.0%}"
+    row = StudyRow(
+        study=study.name,
+        num_runs=cost.trials * len(base.seeds),
+        num_reused=cost.trials * len(base.seeds) - cost.runs_left,
+        num_left=cost.runs_left,
+        flops=cost.flops,
+        gpu_hours=hours if resources.num_gpus else None,
+        num_bytes=cost.disk_bytes,
+        cost=f"a search, figures at most: {' '.join(base.profile.cost.split())}",
+        assumption=assumption,
+    )
+    return row, _missing(base, asked, store)
+
+
+def _missing(base: StudyPlan, asked: Asked, store: Store) -> list[str]:
+    # it imports torch, and what is wrong with the study should not wait for that
+    from vtbench.study.check import problems
+
+    return [*point_problems(base), *problems(base, store.cache_dir, asked.overrides, devices=asked.devices)]
 
 
 def _search_lines(plan: StudyPlan, search: SearchConfig) -> list[str]:

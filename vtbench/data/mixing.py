@@ -1,14 +1,14 @@
 """Multi-resolution batches: which images a training step sees, and at which sizes.
 
-VibeToken draws an input and a target size for each step (its released training code; the slides say each sample). A
-batch here is a pure function of the seed and the step: nothing is carried from step to step, so a resumed run sees
-what an undisturbed one sees, with any number of loading workers, and the processes of a distributed run together see
-what one process would.
+VibeToken draws an input and a target size for each step (its released training code; the slides say each sample, which
+`per: sample` does). A batch here is a pure function of the seed and the step: nothing is carried from step to step, so
+a resumed run sees what an undisturbed one sees, with any number of loading workers, and the processes of a distributed
+run together see what one process would.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -34,12 +34,19 @@ class Batch:
         targets: the same views at the target's size, RGB in [0, 1].
         labels: class of each image.
         indices: index of each image in the data set.
+        places: place of each image in the step's batch, of all processes together.
     """
 
     inputs: Float32[Tensor, "batch 3 in_height in_width"]
     targets: Float32[Tensor, "batch 3 out_height out_width"]
     labels: Int64[Tensor, " batch"]
     indices: Int64[Tensor, " batch"]
+    places: Int64[Tensor, " batch"]
+
+    @property
+    def num_images(self) -> int:
+        """How many images these are."""
+        return len(self.indices)
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch with its images on a device."""
@@ -47,12 +54,36 @@ class Batch:
 
     def split(self, num_parts: int) -> list[Batch]:
         """Return the batch in equal parts, in order; `num_parts` must divide it."""
-        pieces = (getattr(self, field.name).chunk(num_parts) for field in fields(self))
+        return self.pieces(self.num_images // num_parts)
+
+    def pieces(self, num_images: int) -> list[Batch]:
+        """Return the batch in pieces of `num_images` images, in order; the last may have fewer."""
+        pieces = (getattr(self, field.name).split(num_images) for field in fields(self))
         names = [field.name for field in fields(self)]
         return [Batch(**dict(zip(names, part, strict=True))) for part in zip(*pieces, strict=True)]
 
 
-class Batches(Dataset[Batch | DataError]):
+@dataclass(frozen=True, kw_only=True)
+class MixedBatch:
+    """One process's share of a step whose images have sizes of their own.
+
+    Attributes:
+        groups: the images of one input and one target size each, ordered by these; processes may differ in how many.
+    """
+
+    groups: tuple[Batch, ...]
+
+    def to(self, device: torch.device) -> MixedBatch:
+        """Return the batch with its images on a device."""
+        return MixedBatch(groups=tuple(group.to(device) for group in self.groups))
+
+    def split(self, num_parts: int) -> list[Batch]:
+        """Return parts of one size each, none larger than equal parts of the whole would be."""
+        largest = sum(group.num_images for group in self.groups) // num_parts
+        return [piece for group in self.groups for piece in group.pieces(largest)]
+
+
+class Batches(Dataset[Batch | MixedBatch | DataError]):
     """The batches of a run, by step.
 
     Each epoch is one permutation of the images, cut into batches without a gap: the batch in which an epoch ends goes
@@ -89,9 +120,12 @@ class Batches(Dataset[Batch | DataError]):
         """Return every size that a step may have, sorted."""
         return sorted({parse_resolution(size) for size in (*self.mixing.inputs, *(self.mixing.targets or {}))})
 
-    def sizes(self, step: int) -> tuple[Size, Size]:
-        """Return the input's and the target's (height, width) at a step, the same in all processes."""
-        draw = rng(self.seed, "sizes", step)
+    def sizes(self, step: int, place: int = 0) -> tuple[Size, Size]:
+        """Return the input's and the target's (height, width) at a step, the same in all processes.
+
+        Where each image has its own, they are those of the image at `place` in the batch.
+        """
+        draw = rng(self.seed, "sizes", step, *([place] if self.mixing.per == "sample" else []))
         input_size = _choose(draw, self.mixing.inputs)
         targets = self.mixing.targets
         return input_size, input_size if targets is None else _choose(draw, targets)
@@ -102,12 +136,21 @@ class Batches(Dataset[Batch | DataError]):
         positions = (divmod(place, len(self.dataset)) for place in range(first, first + self.batch_size))
         return [int(self._order(epoch)[place]) for epoch, place in positions]
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> Batch | MixedBatch:
         """Return this process's share of a step."""
-        input_size, target_size = self.sizes(step)
+        share = self.batch_size // distributed.world_size()
+        places = range(distributed.rank() * share, (distributed.rank() + 1) * share)
+        if self.mixing.per == "batch":
+            return self._alike(step, places, self.sizes(step))
+        groups: dict[tuple[Size, Size], list[int]] = {}
+        for place in places:
+            groups.setdefault(self.sizes(step, place), []).append(place)
+        return MixedBatch(groups=tuple(self._alike(step, groups[sizes], sizes) for sizes in sorted(groups)))
+
+    def _alike(self, step: int, places: Sequence[int], sizes: tuple[Size, Size]) -> Batch:
+        """Return the images at some places of a step at one input and one target size."""
+        input_size, target_size = sizes
         indices = self.indices(step)
-        share = len(indices) // distributed.world_size()
-        first = distributed.rank() * share
         pairs = [
             self.dataset.training_pair(
                 [indices[place]],
@@ -117,25 +160,26 @@ class Batches(Dataset[Batch | DataError]):
                 rng(self.seed, "crop", step, place),
                 self.mixing.horizontal_flip,
             )
-            for place in range(first, first + share)
+            for place in places
         ]
-        chosen = indices[first : first + share]
+        chosen = [indices[place] for place in places]
         inputs, targets = (torch.cat(images).float().div_(255) for images in zip(*pairs, strict=True))
         return Batch(
             inputs=inputs,
             targets=targets,
             labels=torch.from_numpy(self.dataset.labels[chosen]),
             indices=torch.tensor(chosen, dtype=torch.int64),
+            places=torch.tensor(places, dtype=torch.int64),
         )
 
-    def __getitem__(self, step: int) -> Batch | DataError:
+    def __getitem__(self, step: int) -> Batch | MixedBatch | DataError:
         """Return a batch, or the user's error as a value: a loading process would wrap it into a traceback."""
         try:
             return self.batch(step)
         except DataError as error:
             return error
 
-    def iterate(self, first_step: int, end_step: int, num_workers: int = 0) -> Iterator[Batch]:
+    def iterate(self, first_step: int, end_step: int, num_workers: int = 0) -> Iterator[Batch | MixedBatch]:
         """Yield the batches of steps `first_step` up to, but without, `end_step`.
 
         Args:

@@ -71,7 +71,7 @@ def image_pairs(store: Store, plan: StudyPlan, records: Mapping[str, RunRecord])
                     seed: numbers
                     for seed, run in runs.items()
                     if (value := values[arm][seed].get(key)) is not None
-                    and (numbers := _rows(store, run, value)) is not None
+                    and (numbers := image_values(store, run, value)) is not None
                 }
                 for arm, runs in arms
             }
@@ -109,7 +109,7 @@ def _values(plan: StudyPlan, record: RunRecord | None) -> dict[_Key, MetricValue
     }
 
 
-def _rows(store: Store, run_id: str, value: MetricValue) -> np.ndarray | None:
+def image_values(store: Store, run_id: str, value: MetricValue) -> np.ndarray | None:
     """Return one number an image, if the value is their mean and they are on disk."""
     if not store.measured_dir(run_id).is_dir():
         return None

@@ -6,6 +6,7 @@ id.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import (
@@ -54,15 +55,17 @@ class Component(BaseModel):
 
 
 class MixingConfig(Frozen):
-    """Which sizes a training step sees; all of a step's images share one input and one target size.
+    """Which sizes a training step sees.
 
-    `inputs` and `targets` give each resolution a weight (weights need not sum to 1); `targets: null` reconstructs at
-    the input's size. `independent` draws the target apart from the input; otherwise the target's table must be null.
+    `inputs` and `targets` give each resolution a weight (weights need not sum to 1). With a table of targets the
+    target is drawn apart from the input; `targets: null` reconstructs at the input's size. `per`: one input and one
+    target size for all images of a step, or a draw of its own for each image.
     """
 
     inputs: dict[Resolution, PositiveFloat]
     targets: dict[Resolution, PositiveFloat] | None = None
     horizontal_flip: bool = True
+    per: Literal["batch", "sample"] = added("batch")
 
 
 class OptimizerConfig(Frozen):
@@ -90,10 +93,28 @@ class EmaConfig(Frozen):
 
 
 class NumTokensRange(Frozen):
-    """Latent lengths drawn uniformly, one a step, both ends included."""
+    """Latent lengths to draw from, both ends included.
+
+    `draw`: `uniform` from all lengths; `pow2` from the powers of two among them; `unifpow2` from all, then the next
+    power of two, at most `max` (FlexTok's three). `per`: one length for all images of a step, or one for each image,
+    which only tokenizers can train on that fill up what is missing.
+    """
 
     min: PositiveInt
     max: PositiveInt
+    draw: Literal["uniform", "pow2", "unifpow2"] = added("uniform")
+    per: Literal["batch", "sample"] = added("batch")
+
+    def probabilities(self) -> dict[int, float]:
+        """Return how likely each length is to be drawn; lengths that cannot be are left out."""
+        lengths: Sequence[int] = range(self.min, self.max + 1)
+        if self.draw == "pow2":
+            lengths = [length for length in lengths if length.bit_count() == 1]
+        found: dict[int, float] = {}
+        for length in lengths:
+            drawn = min(1 << (length - 1).bit_length(), self.max) if self.draw == "unifpow2" else length
+            found[drawn] = found.get(drawn, 0.0) + 1 / len(lengths)
+        return found
 
 
 class TrainConfig(Frozen):

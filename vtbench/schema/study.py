@@ -82,10 +82,16 @@ class Profile(Frozen):
     note: str
     cost: str
     set: dict[str, Any] = Field(default_factory=dict)
+    arms: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Values of arms that depend on the scale (pixels, codebooks), by arm; they are laid over the arm's own."""
     seeds: tuple[int, ...] | None = None
     metrics: tuple[str, ...] | None = None
     """What is measured at this scale, where it is not what the study says."""
     resources: ResourceConfig = ResourceConfig()
+
+    def values_of(self, arm: Arm) -> dict[str, Any]:
+        """Return what sets an arm apart at this scale, by config path."""
+        return {**arm.set, **self.arms.get(arm.name, {})}
 
 
 class Study(Frozen):
@@ -101,6 +107,10 @@ class Study(Frozen):
     base: dict[str, Any]
     arms: tuple[Arm, ...]
     axes: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    exclude: tuple[dict[str, Any], ...] = ()
+    """Cells of the grid that are left out, by `arm` and values of axes."""
+    include: tuple[dict[str, Any], ...] = ()
+    """Cells beside the grid, by `arm` and values at any config path."""
     seeds: tuple[int, ...] = (0,)
     metrics: tuple[str, ...]
     profiles: tuple[Profile, ...]

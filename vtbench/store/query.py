@@ -196,14 +196,14 @@ def rows(plan: StudyPlan, records: Mapping[str, RunRecord]) -> pandas.DataFrame:
         records: run id -> record; missing ones are allowed.
 
     Returns:
-        Columns `arm`, one for each axis, `seed`, `run_id`, `status`, `metric`, `resolution`, `num_tokens`, `value`,
-        `num_samples`, `protocol`, `low`, `high`, `without_blocks`: the ends of the 95 % interval over images (None
-        where there is none) and what intervals of differences are made of. A cell without values is one row whose
-        `value` is NaN; without a record its `status` is `missing`.
+        Columns `arm`, one for each axis (and other path that a cell sets), `seed`, `run_id`, `status`, `metric`,
+        `resolution`, `num_tokens`, `value`, `num_samples`, `protocol`, `low`, `high`, `without_blocks`: the ends of the
+        95 % interval over images (None where there is none) and what intervals of differences are made of. A cell
+        without values is one row whose `value` is NaN; without a record its `status` is `missing`.
     """
     import pandas
 
-    axes = list(plan.study.axes)
+    axes = list(dict.fromkeys([*plan.study.axes, *(path for cell in plan.cells for path in cell.coordinates)]))
     columns = ["arm", *axes, "seed", "run_id", "status", "metric", "resolution", "num_tokens", "value", "num_samples"]
     table: list[dict[str, Any]] = []
     for cell in plan.cells:

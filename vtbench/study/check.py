@@ -76,6 +76,7 @@ class _Checks:
         """Return what is wrong with a run's data, losses and tokenizer."""
         sizes = config.mixing.model_dump_json(), str(config.train.num_tokens)
         return [
+            *_parallel_problems(config),
             *self._once(("data", config.data.model_dump_json()), self._data, config),
             *self._once(("losses", config.losses.model_dump_json()), _loss_problems, config),
             *self._once(("tokenizer", config.tokenizer.model_dump_json(), *sizes), self._tokenizer, config),
@@ -104,6 +105,12 @@ class _Checks:
         yield from _size_problems(model, config, self._plan)
 
 
+def _parallel_problems(config: RunConfig) -> Iterator[Problem]:
+    if config.mixing.per == "sample" and config.train.parallel == "fsdp":
+        why = "with sizes drawn per sample, processes differ in how often they run the model, and fsdp needs them alike"
+        yield ("mixing", "per"), f"{why}; write train.parallel: ddp, or mixing.per: batch"
+
+
 def _loss_problems(config: RunConfig) -> Iterator[Problem]:
     for index, perceptual in enumerate(config.losses.perceptual):
         try:
@@ -128,6 +135,12 @@ def _size_problems(model: Tokenizer, config: RunConfig, plan: StudyPlan) -> Iter
             yield path, str(error)
     if lengths and lengths.min > lengths.max:
         yield ("train", "num_tokens"), f"min {lengths.min} is above max {lengths.max}"
+    elif lengths and not lengths.probabilities():
+        yield ("train", "num_tokens"), f"no power of two lies between min {lengths.min} and max {lengths.max}"
+    if lengths and lengths.per == "sample" and not model.lengths_per_sample:
+        why = "this tokenizer gives all images of a batch one length"
+        mend = "write `batch`, or a tokenizer.length_scheme that fills up what is missing (vibetoken: nested)"
+        yield ("train", "num_tokens", "per"), f"{why}; {mend}"
 
 
 def _sizes(mixing: MixingConfig) -> Iterator[tuple[KeyPath, Size]]:

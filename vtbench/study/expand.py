@@ -1,8 +1,7 @@
-"""Study + profile -> plan: arms x axes x seeds, resolved, with equal runs made once."""
+"""Study + profile -> plan: arms x points x seeds, resolved, with equal runs made once."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,15 +10,13 @@ from vtbench.errors import StudyError, suggest
 from vtbench.schema.run import RunConfig, RunSpec
 from vtbench.schema.study import Arm, Cell, EvaluateConfig, Profile, Study, StudyPlan
 from vtbench.study.extends import read_study
+from vtbench.study.grid import Point, origin, points
 from vtbench.study.identity import run_ids
 from vtbench.study.layers import Layer, Merged, extend, merge
 from vtbench.study.paths import path_problem, set_paths
 from vtbench.study.problems import join
 from vtbench.study.resolve import resolve_evaluate, resolve_run, schema_problems
 from vtbench.study.yaml_file import YamlFile
-
-Point = dict[str, Any]
-"""A value for each axis."""
 
 
 def expand(
@@ -46,9 +43,9 @@ def expand(
     grid, shared = points(study), _shared(file, study, chosen)
     merged = {}
     for arm in study.arms:
-        of_arm = extend(shared, [_arm_layer(arm)])
-        for index, point in enumerate(grid):
-            merged[arm.name, index] = extend(of_arm, _point_layers(study, point, overrides))
+        of_arm = extend(shared, _arm_layers(chosen, arm))
+        for index, point in enumerate(grid[arm.name]):
+            merged[arm.name, index] = extend(of_arm, _point_layers(study, arm, point, overrides))
     evaluate, configs = _resolve(merged)
     cells: list[Cell] = []
     runs: dict[str, RunSpec] = {}
@@ -56,7 +53,7 @@ def expand(
         for seed, run_id in zip(seed_list, run_ids(config, seed_list), strict=True):
             if run_id not in runs:
                 runs[run_id] = RunSpec(run_id=run_id, config=config, seed=seed)
-            cells.append(Cell(arm=name, coordinates=grid[index], seed=seed, run_id=run_id))
+            cells.append(Cell(arm=name, coordinates=grid[name][index], seed=seed, run_id=run_id))
     return StudyPlan(
         study=study,
         profile=chosen,
@@ -78,16 +75,12 @@ def find_profile(study: Study, name: str) -> Profile:
     raise StudyError(f"{study.path}: the study has no profile '{name}'.{suggest(name, known)}")
 
 
-def points(study: Study) -> list[Point]:
-    """Return the grid of axis values, the last axis changing fastest; one empty point without axes."""
-    return [dict(zip(study.axes, values, strict=True)) for values in itertools.product(*study.axes.values())]
-
-
 def merge_cell(
     file: YamlFile, study: Study, profile: Profile, arm: Arm, point: Point, overrides: Mapping[str, Any]
 ) -> Merged:
     """Return the config of an arm at a point of the axes, with the place of each value."""
-    return extend(_shared(file, study, profile), [_arm_layer(arm), *_point_layers(study, point, overrides)])
+    layers = [*_arm_layers(profile, arm), *_point_layers(study, arm, point, overrides)]
+    return extend(_shared(file, study, profile), layers)
 
 
 def _shared(file: YamlFile, study: Study, profile: Profile) -> Merged:
@@ -95,13 +88,14 @@ def _shared(file: YamlFile, study: Study, profile: Profile) -> Merged:
     return merge(file, [Layer(study.base, ("base",)), Layer(profile.set, ("profiles", profile.name, "set"))])
 
 
-def _arm_layer(arm: Arm) -> Layer:
-    return Layer(arm.set, ("arms", arm.name, "set"))
+def _arm_layers(profile: Profile, arm: Arm) -> list[Layer]:
+    of_profile = Layer(profile.arms.get(arm.name, {}), ("profiles", profile.name, "arms", arm.name))
+    return [Layer(arm.set, ("arms", arm.name, "set")), of_profile]
 
 
-def _point_layers(study: Study, point: Point, overrides: Mapping[str, Any]) -> list[Layer]:
-    indices = {path: (path, study.axes[path].index(value)) for path, value in point.items()}
-    return [Layer(point, ("axes",), indices), Layer(overrides, None)]
+def _point_layers(study: Study, arm: Arm, point: Point, overrides: Mapping[str, Any]) -> list[Layer]:
+    places = {path: origin(study, arm.name, point, path) for path in point}
+    return [Layer(point, (), places), Layer(overrides, None)]
 
 
 def study_file(study: Study) -> YamlFile:

@@ -3,7 +3,7 @@
 Arms that differ in arithmetic, parameters, tokens or images seen are not refused: `plan` and the report say so.
 
 The FLOPs of training are an expectation: over the resolutions by their weights, over the tokenizer's own draws of
-geometry (`NUM_DRAWS` of them, seeded), at the middle of the range of lengths. Encoding and decoding are counted at
+geometry (`NUM_DRAWS` of them, seeded), at the mean of the lengths drawn. Encoding and decoding are counted at
 each geometry by torch's `FlopCounterMode` on the meta device, in milliseconds; quantising, whose distances that does
 not see, by `vtbench.cost`. Forward and backward are taken as three forward passes; the networks of the losses are
 left out, as they are the same in all arms.
@@ -12,7 +12,7 @@ left out, as they are the same in all arms.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 
 import torch
@@ -26,7 +26,7 @@ from vtbench.cost.tracing import known_kernels
 from vtbench.models.tokenizers import TOKENIZERS
 from vtbench.models.tokenizers.base import Geometry, Size, Tokenizer
 from vtbench.schema.base import parse_resolution
-from vtbench.schema.run import Component, MixingConfig, RunConfig
+from vtbench.schema.run import Component, MixingConfig, NumTokensRange, RunConfig
 from vtbench.schema.study import ArmFacts, StudyPlan
 from vtbench.seeding import rng
 from vtbench.study.resolve import component_config
@@ -36,6 +36,9 @@ NUM_DRAWS = 32
 
 MOST_NAMED = 12
 """Points that a sentence about differences names one by one."""
+
+_COUNTS: dict[tuple[Hashable, ...], float] = {}
+"""FLOPs by tokenizer and piece of work."""
 
 _READ: Mapping[str, Callable[[ArmFacts], float]] = {
     "training FLOPs": lambda facts: facts.training_flops,
@@ -90,7 +93,7 @@ def _facts(plan: StudyPlan) -> Iterator[ArmFacts]:
             training_flops=training_flops(forward, images),
             images_seen=images,
             steps=config.train.steps,
-            num_tokens=f"{lengths.min}-{lengths.max}" if lengths is not None else str(full_length),
+            num_tokens=str(full_length) if lengths is None else _lengths_text(lengths),
         )
 
 
@@ -115,6 +118,12 @@ def differences(facts: Sequence[ArmFacts]) -> list[str]:
     return sentences
 
 
+def _lengths_text(lengths: NumTokensRange) -> str:
+    text = f"{lengths.min}-{lengths.max}" if lengths.min < lengths.max else str(lengths.min)
+    how = [word for word in (lengths.draw, f"per {lengths.per}") if word not in ("uniform", "per batch")]
+    return f"{text} ({', '.join(how)})" if how else text
+
+
 def _label(facts: ArmFacts) -> str:
     point = ", ".join(f"{path.rpartition('.')[2]}={value}" for path, value in facts.coordinates.items())
     return f"{facts.arm} ({point})" if point else facts.arm
@@ -123,7 +132,8 @@ def _label(facts: ArmFacts) -> str:
 def _forward_flops(model: Tokenizer, config: RunConfig) -> float:
     """Return the expected FLOPs of one training image's forward pass."""
     lengths = config.train.num_tokens
-    num_tokens = (lengths.min + lengths.max) // 2 if lengths is not None else None
+    # images with lengths of their own go through the model at full length
+    num_tokens = None if lengths is None or lengths.per == "sample" else _mean_length(lengths)
     encodes: defaultdict[tuple[Size, Geometry], float] = defaultdict(float)
     decodes: defaultdict[tuple[Size, Geometry], float] = defaultdict(float)
     draw = rng(0, "fairness")
@@ -135,15 +145,30 @@ def _forward_flops(model: Tokenizer, config: RunConfig) -> float:
             decodes[target, _part(geometry, encoder=False)] += weight / NUM_DRAWS
     size = next(iter(encodes))[0]
     with torch.no_grad(), plain_kernels(), known_kernels():
-        latents = model.encode(torch.empty(1, 3, *size, device="meta"), next(iter(encodes))[1])
+        latents = model.encode_uncut(torch.empty(1, 3, *size, device="meta"), next(iter(encodes))[1])
         z_q = model.quantize(latents).z_q
-        total = float(count_twin(_Quantize(model).eval(), latents).flops)
+        total = _once(config, ("quantize", latents.shape), lambda: count_twin(_Quantize(model).eval(), latents).flops)
         for (size, geometry), share in encodes.items():
             images = torch.empty(1, 3, *size, device="meta")
-            total += share * _flops(partial(model.encode, images, geometry))
+            encode = partial(model.encode_uncut, images, geometry)
+            total += share * _once(config, ("encode", size, geometry), partial(_flops, encode))
         for (size, geometry), share in decodes.items():
-            total += share * _flops(partial(model.decode, z_q, size, geometry))
+            decode = partial(model.decode, z_q, size, geometry)
+            total += share * _once(config, ("decode", z_q.shape, size, geometry), partial(_flops, decode))
     return total
+
+
+def _once(config: RunConfig, work: tuple[Hashable, ...], count: Callable[[], float]) -> float:
+    """Return a count that is made once in a process: studies have arms, and arms have tokenizers, in common."""
+    key = (config.tokenizer.model_dump_json(), *work)
+    if key not in _COUNTS:
+        _COUNTS[key] = float(count())
+    return _COUNTS[key]
+
+
+def _mean_length(lengths: NumTokensRange) -> int:
+    """Return the mean length, rounded down; a rounding error must not take a whole one off."""
+    return int(sum(length * share for length, share in lengths.probabilities().items()) + 1e-9)
 
 
 def size_pairs(mixing: MixingConfig) -> dict[tuple[Size, Size], float]:

@@ -1,8 +1,8 @@
 """One config out of several layers, and where each of its values was written.
 
-Later layers win: base < profile < arm < axis < command line. A layer names values by path (`tokenizer.pos_embed:
-rope`) or gives a section a mapping, of which each field is replaced whole. A component's options belong to that
-component: a layer that gives `tokenizer` or `data` another `name` starts with no options.
+Later layers win: base < profile < arm < the profile's values of the arm < axis < command line. A layer names values by
+path (`tokenizer.pos_embed: rope`) or gives a section a mapping, of which each field is replaced whole. A component's
+options belong to that component: a layer that gives `tokenizer` or `data` another `name` starts with no options.
 """
 
 from __future__ import annotations

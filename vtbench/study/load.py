@@ -7,7 +7,6 @@ components' own options are checked when the study is expanded.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,10 @@ from vtbench.models.tokenizers import TOKENIZERS
 from vtbench.schema.study import Arm, Profile, Study
 from vtbench.study.entries import list_problems, parse, reference_problems, study_name_problems
 from vtbench.study.extends import read_study
-from vtbench.study.paths import EVALUATE, SECTIONS, path_problem, set_paths
+from vtbench.study.grid import axis_problems
+from vtbench.study.paths import SECTIONS, path_problem, run_path_problem, set_paths
 from vtbench.study.problems import join
-from vtbench.study.search import search_problems, with_implicit_arm
+from vtbench.study.search import SEARCH, search_problems, with_implicit_arm
 from vtbench.study.yaml_file import KeyPath, YamlFile, read_yaml
 
 STUDIES = Path("studies")
@@ -49,14 +49,14 @@ def find_study(name: str, folder: Path = STUDIES) -> Path:
 
 
 def study_kind(path: Path) -> str:
-    """Return which kind of study a file holds: what it says under `kind`, `training` if it says nothing.
+    """Return which kind of study a file holds: what it says under `kind`; without it `search` or `training`.
 
     Raises:
         StudyError: there is no such kind, or the file cannot be read.
     """
     file = read_yaml(path)
     if "kind" not in file.data:
-        return TRAINING
+        return SEARCH if SEARCH in file.data else TRAINING
     kind = file.data["kind"]
     if kind not in (COST, PROTOCOLS):
         near = suggest(str(kind), [COST, PROTOCOLS])
@@ -138,22 +138,24 @@ def component_problems(section: str, name: Any, place: str) -> Iterator[str]:
 
 def _path_problems(study: Study, file: YamlFile) -> Iterator[str]:
     """Yield the paths of all arms, axes and profiles, also of profiles that nobody asked for, that do not exist."""
-    for path, values in study.axes.items():
-        if problem := _run_path_problem(tuple(path.split(".")), "an axis"):
-            yield f"{file.locate(('axes', path))}: {problem}"
-        if not values or len({json.dumps(value) for value in values}) < len(values):
-            yield f"{file.locate(('axes', path))}: axes.{path}: a list of different values is needed."
+    yield from axis_problems(study, file)
     for arm in study.arms:
         for place, parts in set_paths(arm.set, ("arms", arm.name, "set")):
-            if problem := _run_path_problem(parts, "an arm"):
+            if problem := run_path_problem(parts, "an arm"):
                 yield f"{file.locate(place)}: {problem}"
     for profile in study.profiles:
         for place, parts in set_paths(profile.set, ("profiles", profile.name, "set")):
             if problem := path_problem(parts):
                 yield f"{file.locate(place)}: {problem}"
+        yield from _profile_arm_problems(study, profile, file)
 
 
-def _run_path_problem(path: tuple[str, ...], what: str) -> str | None:
-    if path[0] == EVALUATE:
-        return f"{what} cannot set '{'.'.join(path)}': all arms are measured alike; set it in base or in a profile."
-    return path_problem(path)
+def _profile_arm_problems(study: Study, profile: Profile, file: YamlFile) -> Iterator[str]:
+    known = [arm.name for arm in study.arms]
+    for name, values in profile.arms.items():
+        where: KeyPath = ("profiles", profile.name, "arms", name)
+        if name not in known:
+            yield f"{file.locate(where)}: no arm is called '{name}'.{suggest(name, known)}"
+        for place, parts in set_paths(values, where):
+            if problem := run_path_problem(parts, "an arm"):
+                yield f"{file.locate(place)}: {problem}"

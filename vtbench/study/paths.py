@@ -51,6 +51,13 @@ def path_problem(path: Sequence[str]) -> str | None:
     return None
 
 
+def run_path_problem(path: Sequence[str], what: str) -> str | None:
+    """Return what is wrong with a config path that `what` sets for a run, or None; measuring is no run's matter."""
+    if path[0] == EVALUATE:
+        return f"{what} cannot set '{'.'.join(path)}': all arms are measured alike; set it in base or in a profile."
+    return path_problem(path)
+
+
 def set_paths(
     values: dict[str, Any], place: tuple[str | int, ...]
 ) -> Iterator[tuple[tuple[str | int, ...], tuple[str, ...]]]:

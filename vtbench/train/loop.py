@@ -16,7 +16,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from vtbench.data.mixing import Batch
+from vtbench.data.mixing import Batch, MixedBatch
 from vtbench.distributed import collectives, is_main
 from vtbench.errors import NonFiniteLossError
 from vtbench.schema.run import TrainConfig
@@ -79,7 +79,7 @@ class Loop:
     def __init__(
         self,
         step: TrainStep,
-        batches: Callable[[int, int], Iterator[Batch]],
+        batches: Callable[[int, int], Iterator[Batch | MixedBatch]],
         config: TrainConfig,
         folder: Path,
         journal: Journal,

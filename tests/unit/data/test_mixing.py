@@ -9,7 +9,7 @@ import torch
 
 from vtbench.data.dataset import ImageDataset, Size, Split
 from vtbench.data.icons import Icons
-from vtbench.data.mixing import Batch, Batches
+from vtbench.data.mixing import Batch, Batches, MixedBatch
 from vtbench.errors import DataError
 from vtbench.schema.base import Frozen
 from vtbench.schema.run import MixingConfig
@@ -157,8 +157,63 @@ def test_a_batch_is_split_in_order():
         targets=torch.rand(4, 3, 2, 4),
         labels=torch.arange(4),
         indices=torch.arange(4, 8),
+        places=torch.arange(4),
     )
     parts = batch.split(2)
     assert [part.indices.tolist() for part in parts] == [[4, 5], [6, 7]]
     assert torch.equal(torch.cat([part.targets for part in parts]), batch.targets)
     assert torch.equal(batch.to(torch.device("cpu")).inputs, batch.inputs)
+
+
+SAMPLES = MIXING.model_copy(update={"per": "sample"})
+
+
+def test_with_sizes_per_sample_each_image_has_the_sizes_of_its_place() -> None:
+    whole = batches(8, mixing=SAMPLES)
+    batch = whole.batch(3)
+    assert isinstance(batch, MixedBatch)
+    places = torch.cat([group.places for group in batch.groups])
+    assert sorted(places.tolist()) == list(range(8))
+    for group in batch.groups:
+        for place, index in zip(group.places.tolist(), group.indices.tolist(), strict=True):
+            assert (tuple(group.inputs.shape[2:]), tuple(group.targets.shape[2:])) == whole.sizes(3, place)
+            assert index == whole.indices(3)[place]
+    assert len({whole.sizes(3, place) for place in range(8)}) == len(batch.groups) > 1
+
+
+def test_an_image_of_one_size_is_cropped_as_in_a_batch_of_one_size() -> None:
+    one = MixingConfig(inputs={"4x4": 1.0}, targets={"8x8": 1.0})
+    (group,) = batches(mixing=one.model_copy(update={"per": "sample"})).batch(2).groups
+    assert same(group, batches(mixing=one).batch(2))
+
+
+def test_sizes_per_sample_follow_the_weights_and_are_independent() -> None:
+    drawn = [batches(mixing=SAMPLES).sizes(step, place) for step in range(500) for place in range(4)]
+    joint = sum(pair == ((4, 4), (8, 8)) for pair in drawn) / 2000
+    assert joint == pytest.approx(0.375, abs=0.04)
+
+
+@pytest.mark.parametrize("world_size", [2, 4])
+def test_processes_share_the_images_of_mixed_sizes(monkeypatch: pytest.MonkeyPatch, world_size: int) -> None:
+    def images(batch: MixedBatch) -> dict[int, torch.Tensor]:
+        return {int(p): image for group in batch.groups for p, image in zip(group.places, group.inputs, strict=True)}
+
+    whole = images(batches(8, mixing=SAMPLES).batch(5))
+    monkeypatch.setenv("WORLD_SIZE", str(world_size))
+    seen: dict[int, torch.Tensor] = {}
+    for rank in range(world_size):
+        monkeypatch.setenv("RANK", str(rank))
+        share = images(batches(8, mixing=SAMPLES).batch(5))
+        assert len(share) == 8 // world_size
+        seen |= share
+    assert seen.keys() == whole.keys()
+    assert all(torch.equal(seen[place], whole[place]) for place in whole)
+
+
+def test_mixed_sizes_are_split_into_parts_of_one_size_no_larger_than_asked_for() -> None:
+    batch = batches(20, mixing=SAMPLES).batch(0)
+    parts = batch.to(torch.device("cpu")).split(4)
+    assert max(part.num_images for part in parts) == 5
+    assert sum(part.num_images for part in parts) == 20
+    assert [int(p) for part in parts for p in part.places] == [int(p) for group in batch.groups for p in group.places]
+    assert len(batch.split(1)) == len(batch.groups)

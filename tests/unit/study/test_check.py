@@ -53,6 +53,24 @@ def test_missing_data(write, tmp_path, line_of):
             "min: 3",
             "min 3 is above max 2",
         ),
+        (
+            "batch_size: 2}\n  eval",
+            "batch_size: 2, num_tokens: {min: 3, max: 3, draw: pow2}}\n  eval",
+            "min: 3",
+            "no power of two lies between min 3 and max 3",
+        ),
+        (
+            "batch_size: 2}\n  eval",
+            "batch_size: 2, num_tokens: {min: 2, max: 3, per: sample}}\n  eval",
+            "min: 2",
+            "train.num_tokens.per: this tokenizer gives all images of a batch one length",
+        ),
+        (
+            "{16x16: 1.0}}\n  train: {steps: 3,",
+            "{16x16: 1.0}, per: sample}\n  train: {steps: 3, parallel: fsdp,",
+            "per: sample",
+            "mixing.per: with sizes drawn per sample",
+        ),
     ],
 )
 def test_sizes_and_lengths_that_the_model_does_not_have(found, write, line_of, old, new, mark, part):

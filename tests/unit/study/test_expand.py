@@ -2,7 +2,7 @@ import pytest
 
 from vtbench.errors import StudyError
 from vtbench.schema.study import StudyPlan
-from vtbench.study.expand import expand, find_profile, points
+from vtbench.study.expand import expand, find_profile
 from vtbench.study.load import load_study
 
 
@@ -18,7 +18,6 @@ def test_cells_are_arms_by_axes_by_seeds(write):
         assert spec.seed == cell.seed
         assert spec.config.train.steps == cell.coordinates["train.steps"]
         assert spec.config.tokenizer.options["pos_embed"] == cell.arm
-    assert points(study) == [{"train.steps": n, "train.batch_size": 4} for n in (1, 2)]
 
 
 def test_equal_runs_are_made_once(write):
@@ -36,6 +35,29 @@ def test_precedence(write):
     axis = load_study(write("seeds: [0]", "seeds: [0]\naxes: {train.steps: [9]}"))
     assert {run.config.train.steps for _, run in _specs(expand(axis, "gpu"))} == {9}
     assert {run.config.train.steps for _, run in _specs(expand(axis, "gpu", set={"train.steps": 11}))} == {11}
+
+
+def test_a_profile_may_give_an_arm_other_values(write):
+    profile = "note: on a card\n    arms: {rope: {tokenizer.pos_embed: learned, train.steps: 9}}"
+    study = load_study(write("note: on a card", profile))
+    found = {cell.arm: run.config for cell, run in _specs(expand(study, "gpu"))}
+    assert {arm: config.train.steps for arm, config in found.items()} == {"grid": 50, "rope": 9}
+    assert found["rope"].tokenizer.options["pos_embed"] == "learned"
+    assert {run.config.train.steps for _, run in _specs(expand(study))} == {3}
+
+
+@pytest.mark.parametrize(
+    ("value", "part"),
+    [
+        ("rpe: {train.steps: 9}", "no arm is called 'rpe'. Did you mean 'rope'?"),
+        ("rope: {train.stps: 9}", "Did you mean 'train.steps'?"),
+        ("rope: {evaluate.num_samples: 9}", "an arm cannot set 'evaluate.num_samples'"),
+    ],
+)
+def test_wrong_values_of_an_arm_in_a_profile(complaint, value, part):
+    message = complaint("note: on a card", f"note: on a card\n    arms: {{{value}}}")
+    assert part in message
+    assert message.startswith("small.yaml:") or "small.yaml:" in message.split(": ")[0]
 
 
 def _specs(plan):
@@ -107,3 +129,12 @@ def test_values_of_the_command_line_make_another_plan(study):
 def test_no_seeds(study):
     with pytest.raises(StudyError, match="at least one seed"):
         expand(study, seeds=0)
+
+
+ONE_SCALE = "tiny: {note: a few steps, cost: seconds"
+
+
+def test_what_a_profile_sets_for_an_arm_has_its_place(write, line_of):
+    path = write(ONE_SCALE + "}", "tiny:\n    note: n\n    cost: c\n    arms:\n      rope: {train.steps: -6}")
+    with pytest.raises(StudyError, match=rf"small\.yaml:{line_of(path, '-6')}: train\.steps: "):
+        expand(load_study(path))

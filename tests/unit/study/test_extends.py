@@ -125,3 +125,10 @@ def test_a_parent_of_another_kind(child, write):
     path = child()
     write("name: small", "kind: cost\nname: small")
     assert "trains nothing (kind: cost)" in complaint(path)
+
+
+def test_values_that_a_profile_gives_to_the_parents_arms_do_not_count(child, write):
+    path = child("profiles: {tiny: {arms: {few: {train.steps: 6}}}}\n")
+    write("tiny: {note: a few steps,", "tiny: {arms: {rope: {train.steps: 5}}, note: a few steps,")
+    plan = expand(load_study(path))
+    assert [plan.runs[cell.run_id].config.train.steps for cell in plan.cells] == [3, 6]

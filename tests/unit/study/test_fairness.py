@@ -55,3 +55,27 @@ def test_differences_are_said_and_equality_is_not(study):
     assert differences((grid, grid)) == differences(()) == []
     longer = grid.model_copy(update={"num_tokens": "8", "coordinates": {"train.steps": 3}})
     assert differences((grid, longer)) == ["Arms differ in the number of tokens: grid 4, grid (steps=3) 8."]
+
+
+def test_what_a_scheme_of_lengths_saves(study):
+    """Native saves in encoder and decoder, tail drop in the decoder alone, nested dropping nothing."""
+
+    def flops(scheme, **lengths):
+        changes = {"tokenizer.length_scheme": scheme, "train.num_tokens": {"min": 1, "max": 1, **lengths}}
+        return facts(expand(study, set=changes))[0].training_flops
+
+    full = facts(expand(study))[0].training_flops
+    native, tail_drop, nested = flops("native"), flops("tail_drop"), flops("nested", per="sample")
+    assert native < tail_drop < nested == full
+
+
+def test_expected_work_is_at_the_mean_of_the_lengths_drawn(study):
+    def facts_of(**lengths):
+        return facts(expand(study, set={"train.num_tokens": lengths}))[0]
+
+    two, four = (facts_of(min=number, max=number) for number in (2, 4))
+    pow2, unifpow2 = facts_of(min=1, max=4, draw="pow2"), facts_of(min=1, max=4, draw="unifpow2")
+    # means of 1, 2, 4 and of 1, 2, 4, 4, rounded down
+    assert pow2.training_flops == unifpow2.training_flops == two.training_flops
+    assert two.training_flops < four.training_flops
+    assert (two.num_tokens, pow2.num_tokens, unifpow2.num_tokens) == ("2", "1-4 (pow2)", "1-4 (unifpow2)")

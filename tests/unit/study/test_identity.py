@@ -35,6 +35,8 @@ def test_golden_ids(study):
         ("train.precision", "fp32"),
         ("train.parallel", "fsdp"),
         ("train.grad_accumulation", 1),
+        ("mixing.per", "batch"),
+        ("tokenizer.length_scheme", "native"),
     ],
 )
 def test_what_cannot_change_a_result_is_left_out(study, base_id, path, value):
@@ -52,6 +54,8 @@ def test_what_cannot_change_a_result_is_left_out(study, base_id, path, value):
         ("train.optimizer.learning_rate", 1e-3),
         ("train.schedule.warmup_steps", 1),
         ("train.num_tokens", {"min": 1, "max": 4}),
+        ("mixing.per", "sample"),
+        ("tokenizer.length_scheme", "nested"),
         ("train.precision", "bf16"),
         ("train.compile", True),
         ("mixing.horizontal_flip", False),
@@ -96,3 +100,11 @@ def test_irrelevant_fields_are_left_out_at_any_depth():
         "many": [{"kept": 1}, {"kept": 5}],
         "named": {"a": {"kept": 1}},
     }
+
+
+def test_lengths_drawn_otherwise_are_another_run_and_the_defaults_none(study):
+    def drawn(**how):
+        return first_id(study, train__num_tokens={"min": 1, "max": 4, **how})
+
+    assert drawn() == drawn(draw="uniform", per="batch")
+    assert len({drawn(), drawn(draw="pow2"), drawn(draw="unifpow2"), drawn(per="sample")}) == 4

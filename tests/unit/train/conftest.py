@@ -91,9 +91,9 @@ def losses():
 def make_step(config, losses):
     """Return a step as the runner makes one; keyword arguments change the training section."""
 
-    def make_step(seed=0, losses=losses, **changes):
+    def make_step(seed=0, losses=losses, options=None, **changes):
         seed_everything(derive(seed, "init"))
-        tokenizer, loss = make_model(), TokenizerLoss(losses)
+        tokenizer, loss = make_model(**(options or {})), TokenizerLoss(losses)
         seed_everything(derive(seed, "train"))
         return TokenizerStep(tokenizer, loss, config.model_copy(update=changes), seed)
 
@@ -123,24 +123,24 @@ def frozen_copy():
     return copy.deepcopy
 
 
-def make_model():
+def make_model(**options):
     block = TransformerConfig(width=16, num_layers=1, num_heads=2)
-    config = VibeTokenConfig(
-        encoder=block,
-        decoder=block,
-        num_latent_tokens=4,
-        latent_width=8,
-        num_codebooks=2,
-        codebook_size=8,
-        codebook_init="data",
-        revive_after=2,
-        pos_grid_size=4,
-        kernel_size=8,
-        patch_sizes=(4, 8),
-        min_patches=4,
-        max_patches=24,
-    )
-    return VibeToken(config)
+    usual = {
+        "encoder": block,
+        "decoder": block,
+        "num_latent_tokens": 4,
+        "latent_width": 8,
+        "num_codebooks": 2,
+        "codebook_size": 8,
+        "codebook_init": "data",
+        "revive_after": 2,
+        "pos_grid_size": 4,
+        "kernel_size": 8,
+        "patch_sizes": (4, 8),
+        "min_patches": 4,
+        "max_patches": 24,
+    }
+    return VibeToken(VibeTokenConfig(**{**usual, **options}))
 
 
 def _same(one, other):

@@ -1,10 +1,11 @@
 import pytest
 import torch
 
-from vtbench.data.mixing import Batches
-from vtbench.schema.run import LossConfig, NumTokensRange, OptimizerConfig, ScheduleConfig
+from vtbench.data.mixing import Batches, MixedBatch
+from vtbench.schema.run import LossConfig, MixingConfig, NumTokensRange, OptimizerConfig, ScheduleConfig
 from vtbench.seeding import rng
 from vtbench.train import checkpoint
+from vtbench.train.lengths import draw_length, draw_lengths
 
 
 def weights(module):
@@ -105,11 +106,8 @@ def test_lengths_are_drawn_within_the_range_and_from_the_step_alone(make_step, b
     for number in (0, 5, 1, 5):
         step.run(number, batch)
     assert seen[1] == seen[3]
-    drawn = [step._num_tokens(number) for number in range(60)]
-    assert [drawn[number] for number in (0, 5, 1)] == seen[:3]
-    assert set(drawn) == {2, 3, 4}
-    assert drawn != [make_step(seed=1)._num_tokens(number) for number in range(60)]
-    assert make_step(num_tokens=None)._num_tokens(0) is None
+    assert [draw_length(step.config.num_tokens, 0, number) for number in (0, 5, 1)] == seen[:3]
+    make_step(num_tokens=None).run(0, batch)
 
 
 def test_patches_are_drawn_from_the_step_alone(make_step, make_batches):
@@ -197,3 +195,65 @@ def test_codebooks_start_from_the_whole_batch(make_step, make_batches):
         assert step.model.quantizer.initialised
         starts.append(step.model.quantizer.codebooks.detach())
     torch.testing.assert_close(starts[1], starts[0], atol=1e-5, rtol=1e-4)
+
+
+MIXED = MixingConfig(inputs={"16x16": 1.0, "16x24": 1.0}, targets={"16x16": 1.0, "24x16": 1.0}, per="sample")
+
+
+def by_image(batch):
+    """Cut a batch into groups of one image each."""
+    return MixedBatch(groups=tuple(piece for group in batch.groups for piece in group.pieces(1)))
+
+
+def test_a_step_of_mixed_sizes_is_the_mean_over_its_images(make_step, make_batches):
+    """Groups of unequal size count by their images: losses, gradients, and what codebooks and LeCam take from them."""
+    batches = Batches(make_batches().dataset, MIXED, 8, 0)
+    sizes = [[group.num_images for group in batches.batch(number).groups] for number in range(4)]
+    assert all(sum(each) == 8 for each in sizes)
+    assert any(len(set(each)) > 1 for each in sizes)
+    found = []
+    for cut in (lambda batch: batch, by_image):
+        step = make_step(batch_size=8, num_tokens=None)
+        found.append(([step.run(number, cut(batches.batch(number))) for number in range(4)], step.state_dict()))
+    (whole, state), (single, other) = found
+    for one, two in zip(whole, single, strict=True):
+        for name in one.keys() - {"codebook_usage"}:
+            assert two[name].item() == pytest.approx(one[name].item(), abs=5e-5, rel=5e-4), name
+    assert torch.equal(other["model"]["quantizer.idle_steps"], state["model"]["quantizer.idle_steps"])
+    for name in ("lecam.real", "lecam.fake"):
+        assert other["loss"][name].item() == pytest.approx(state["loss"][name].item(), rel=2e-3) != 0
+
+
+def test_sizes_of_a_step_have_the_patches_of_whole_batches(make_step, make_batches):
+    batches = Batches(make_batches().dataset, MIXED, 8, 0)
+    step, seen = make_step(batch_size=8, losses=LossConfig(), ema=None), []
+    step.model.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[2]))
+    for number in range(3):
+        seen.clear()
+        step.run(number, batches.batch(number))
+        groups = batches.batch(number).groups
+        wanted = [
+            step.model.draw_geometry(
+                rng(0, "geometry", number), tuple(group.inputs.shape[2:]), tuple(group.targets.shape[2:]), None
+            )
+            for group in groups
+        ]
+        drawn = seen[-len(groups) :]
+        assert [each.encoder_patch for each in drawn] == [each.encoder_patch for each in wanted]
+        assert {each.num_tokens for each in drawn} == {draw_length(step.config.num_tokens, 0, number)}
+
+
+@pytest.mark.parametrize("mixing", [MIXED, MIXED.model_copy(update={"per": "batch"})])
+def test_each_image_has_the_length_of_its_place(make_step, make_batches, mixing):
+    wanted = NumTokensRange(min=1, max=4, per="sample")
+    batches = Batches(make_batches().dataset, mixing, 8, 0)
+    nested = {"length_scheme": "nested"}
+    step = make_step(batch_size=8, grad_accumulation=2, num_tokens=wanted, losses=LossConfig(), options=nested)
+    seen = []
+    step.model.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[2]))
+    step.run(3, batches.batch(3))
+    parts = batches.batch(3).split(2)
+    drawn = draw_lengths(wanted, 0, 3, 8)
+    for part, geometry in zip(parts, seen[-len(parts) :], strict=True):
+        assert geometry.num_tokens is None
+        assert geometry.lengths.tolist() == [drawn[place] for place in part.places.tolist()]

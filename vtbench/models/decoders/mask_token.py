@@ -4,7 +4,8 @@ Sequence [class, mask tokens, latents]. Two heads:
 
 - fixed: each token becomes its own patch of `patch_size` pixels, so the lattice decides the size of the image;
 - adaptive (slides, "Decoding to any output shape"): each token becomes `kernel_size` x `kernel_size` pixels whatever
-  the patch, and a learned resizable blur takes that canvas to the size that was asked for.
+  the patch, and a learned resizable blur takes that canvas to the size that was asked for; a plain resize, without
+  anything learned, is there to be compared with it.
 
 A 3 x 3 convolution ends both. No sigmoid: the caller clamps.
 """
@@ -14,9 +15,10 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from vtbench.models.nn.plain_resize import PlainResize
 from vtbench.models.nn.positions import Positions, PositionsConfig
 from vtbench.models.nn.resizable_blur import ResizableBlur
 from vtbench.models.nn.transformer import Transformer, TransformerConfig, WeightInit, embedding, init_linear
@@ -33,6 +35,8 @@ class MaskTokenDecoder(nn.Module):
         pixels: side of the square of pixels that a token becomes.
         blur: takes the canvas to the size asked for; None where the canvas is the image.
         weight_init: scheme for linear layers and convolutions.
+        fill_up: whether a learned token stands for each latent that does not come in, so that the transformer always
+            sees `num_latent_tokens` of them.
     """
 
     def __init__(
@@ -42,8 +46,9 @@ class MaskTokenDecoder(nn.Module):
         num_latent_tokens: int,
         latent_width: int,
         pixels: int,
-        blur: ResizableBlur | None,
+        blur: ResizableBlur | PlainResize | None,
         weight_init: WeightInit = "trunc_normal",
+        fill_up: bool = False,
     ) -> None:
         super().__init__()
         width, std = config.width, positions.init_std
@@ -64,13 +69,23 @@ class MaskTokenDecoder(nn.Module):
             # Three colours mixed at random would begin as noise; the identity keeps what the head says.
             nn.init.dirac_(self.conv.weight)
         self.blur = blur
+        # Drawn last, so that all else begins as it does without.
+        self.dropped_token = embedding(1, width, std=std) if fill_up else None
 
     def forward(
-        self, z_q: Float[Tensor, "batch tokens channels"], lattice: tuple[int, int], size: tuple[int, int]
+        self,
+        z_q: Float[Tensor, "batch tokens channels"],
+        lattice: tuple[int, int],
+        size: tuple[int, int],
+        lengths: Int[Tensor, " batch"] | None = None,
     ) -> Float[Tensor, "batch 3 height width"]:
-        """Return images of `size` (height, width in pixels) decoded on a lattice (rows, columns)."""
-        batch, num_tokens, _ = z_q.shape
-        latents = self.embed(z_q) + self.latent_pos[:num_tokens]
+        """Return images of `size` (height, width in pixels) decoded on a lattice (rows, columns).
+
+        With `fill_up`, `lengths` says how many of each image's latents count; None: all that come in.
+        """
+        batch = len(z_q)
+        latents = self._latents(z_q, lengths)
+        num_tokens = latents.shape[1]
         num_patches = lattice[0] * lattice[1]
         masks = self.positions.add(self.mask_token.expand(batch, num_patches, -1), lattice)
         class_token = (self.class_token + self.class_pos).expand(batch, -1, -1)
@@ -83,3 +98,17 @@ class MaskTokenDecoder(nn.Module):
         if self.blur is not None:
             canvas = self.blur(canvas, size)
         return self.conv(canvas)
+
+    def _latents(
+        self, z_q: Float[Tensor, "batch tokens channels"], lengths: Int[Tensor, " batch"] | None
+    ) -> Float[Tensor, "batch all_tokens width"]:
+        """Return the latents as the transformer takes them, with their positions."""
+        x = self.embed(z_q)
+        if self.dropped_token is not None:
+            missing = self.dropped_token.to(x.dtype)
+            if lengths is not None:
+                kept = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
+                x = torch.where(kept[..., None], x, missing)
+            rest = len(self.latent_pos) - x.shape[1]
+            x = torch.cat([x, missing.expand(len(x), rest, -1)], dim=1)
+        return x + self.latent_pos[: x.shape[1]]

@@ -39,7 +39,7 @@ class LeCam(nn.Module, StepState):
         self.decay = decay
         self.register_buffer("real", torch.zeros(()))
         self.register_buffer("fake", torch.zeros(()))
-        self._seen: list[tuple[Tensor, Tensor]] = []
+        self._seen: list[tuple[Tensor, Tensor, int]] = []
 
     def forward(self, real: Float[Tensor, "*real"], fake: Float[Tensor, "*fake"]) -> Float[Tensor, ""]:
         """Return the regulariser against the averages so far."""
@@ -48,14 +48,16 @@ class LeCam(nn.Module, StepState):
     @torch.no_grad()
     def update(self, real: Float[Tensor, "*real"], fake: Float[Tensor, "*fake"]) -> None:
         """Note this part of the batch; the averages move at the end of the step."""
-        self._seen.append((real.float().mean(), fake.float().mean()))
+        self._seen.append((real.float().mean(), fake.float().mean(), len(real)))
 
     @torch.no_grad()
     def end_step(self) -> None:
         """Move the averages towards the batch's means."""
         seen, self._seen = self._seen, []
         if seen:
-            real, fake = (torch.stack(parts).mean() for parts in zip(*seen, strict=True))
+            num_images = sum(num for *_, num in seen)
+            real = torch.stack([mean * (num / num_images) for mean, _, num in seen]).sum()
+            fake = torch.stack([mean * (num / num_images) for _, mean, num in seen]).sum()
             means = collectives.mean_scalars({"real": real, "fake": fake})
             self.real.lerp_(means["real"], 1 - self.decay)
             self.fake.lerp_(means["fake"], 1 - self.decay)

@@ -12,7 +12,7 @@ batch is that of all processes: what is drawn from it, the first one draws for a
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -21,13 +21,22 @@ from torch.nn import functional as F
 
 from vtbench.distributed import collectives, is_main
 from vtbench.models.nn.precision import full_precision
-from vtbench.models.nn.step_state import StepState
+from vtbench.models.quantizers.base import Quantizer, WarmUp, usage
 from vtbench.models.quantizers.output import QuantizerOutput
 
 CodebookInit = Literal["uniform", "data"]
 
 
-class MultiCodebookQuantizer(nn.Module, StepState):
+class Quantised(NamedTuple):
+    """Codes, quantised chunks with their gradient, the loss, and the part of it that moves the codebooks, detached."""
+
+    flat: Int[Tensor, "num_codebooks vectors"]
+    z_q: Float[Tensor, "num_codebooks vectors dim"]
+    loss: Float[Tensor, ""]
+    codebook_loss: Float[Tensor, ""]
+
+
+class MultiCodebookQuantizer(Quantizer, WarmUp):
     """`num_codebooks` codebooks of `codebook_size` entries of width `channels / num_codebooks`.
 
     Args:
@@ -56,19 +65,18 @@ class MultiCodebookQuantizer(nn.Module, StepState):
             raise ValueError(f"{num_codebooks} codebooks cannot share {channels} channels equally")
         self.num_codebooks = num_codebooks
         self.codebook_size = codebook_size
+        self.codebook_sizes = (codebook_size,) * num_codebooks
         self.commitment = commitment
         self.revive_after = revive_after
-        self.warmup_steps = warmup_steps
         self.codebooks = nn.Parameter(torch.empty(num_codebooks, codebook_size, channels // num_codebooks))
         nn.init.uniform_(self.codebooks, -1 / codebook_size, 1 / codebook_size)
         # State exists only where it is used, so that the default has exactly the official parameters.
         self.initialised: Tensor | None
         self.idle_steps: Tensor | None
-        self.steps_seen: Tensor | None
         self.register_buffer("initialised", torch.zeros((), dtype=torch.bool) if init == "data" else None)
         counts = torch.zeros(num_codebooks, codebook_size, dtype=torch.int64)
         self.register_buffer("idle_steps", counts if revive_after is not None else None)
-        self.register_buffer("steps_seen", torch.zeros((), dtype=torch.int64) if warmup_steps else None)
+        self.start_warmup(warmup_steps)
         # What this step's forward passes have shown: chunks, and the entries that they were nearest to.
         self._seen: list[tuple[Tensor, Tensor]] = []
         self._preview: list[Tensor] | None = None
@@ -86,35 +94,35 @@ class MultiCodebookQuantizer(nn.Module, StepState):
         if self.training and self._preview is not None:
             self._preview.append(self._chunks(latents.detach()))
             return self._pass(latents)
-        if self.training and self._warming_up():
+        if self.training and self.warming_up():
             return self._pass(latents)
         batch = latents.shape[0]
         with full_precision(latents):
             z = self._chunks(latents)
             if self.training:
                 self._initialise(z.detach())
-            flat = self._nearest(z.detach())
-            entries = self._entries(flat).float()
-            codebook_loss = (entries - z.detach()).pow(2).mean()
-            loss = codebook_loss + self.commitment * (entries.detach() - z).pow(2).mean()
-            z_q = (z + (entries - z).detach()).unflatten(1, (batch, -1)).permute(1, 2, 0, 3).flatten(2)
+            found = self._quantise(z)
+            z_q = found.z_q.unflatten(1, (batch, -1)).permute(1, 2, 0, 3).flatten(2)
             if self.training and self.revive_after is not None:
-                self._seen.append((z.detach(), flat))
-        indices = flat.unflatten(1, (batch, -1)).transpose(0, 1)
+                self._seen.append((z.detach(), found.flat))
+        indices = found.flat.unflatten(1, (batch, -1)).transpose(0, 1)
         return QuantizerOutput(
             z_q=z_q.to(latents.dtype),
             indices=indices,
-            loss=loss,
-            stats={"codebook_usage": self._usage(flat), "codebook_loss": codebook_loss.detach()},
+            loss=found.loss,
+            stats={"codebook_usage": usage(indices, self.codebook_size), "codebook_loss": found.codebook_loss},
         )
 
-    def _warming_up(self) -> bool:
-        """Return whether this training step passes latents unquantised."""
-        return self.steps_seen is not None and int(self.steps_seen) < self.warmup_steps
+    def _quantise(self, z: Float[Tensor, "num_codebooks vectors dim"]) -> Quantised:
+        flat = self._nearest(z.detach())
+        entries = self._entries(flat).float()
+        codebook_loss = (entries - z.detach()).pow(2).mean()
+        loss = codebook_loss + self.commitment * (entries.detach() - z).pow(2).mean()
+        return Quantised(flat, z + (entries - z).detach(), loss, codebook_loss.detach())
 
     def wants_preview(self) -> bool:
         """Return whether the codebooks start from the batch of the next step."""
-        return self.initialised is not None and not self.initialised.item() and not self._warming_up()
+        return self.initialised is not None and not self.initialised.item() and not self.warming_up()
 
     def begin_preview(self) -> None:
         """Collect latents, which pass unquantised, from now on."""
@@ -130,8 +138,7 @@ class MultiCodebookQuantizer(nn.Module, StepState):
     def end_step(self) -> None:
         """Count the step, and move entries that have been idle for too long."""
         seen, self._seen = self._seen, []
-        if self.steps_seen is not None:
-            self.steps_seen.add_(1)
+        super().end_step()
         if seen:
             self._revive(*(torch.cat(parts, dim=1) for parts in zip(*seen, strict=True)))
 
@@ -144,11 +151,6 @@ class MultiCodebookQuantizer(nn.Module, StepState):
             loss=none,
             stats={"codebook_usage": none, "codebook_loss": none},
         )
-
-    def _usage(self, flat: Int[Tensor, "num_codebooks vectors"]) -> Float[Tensor, ""]:
-        """Return the share of all entries that this batch uses, in [0, 1]."""
-        used = torch.zeros(self.codebooks.shape[:2], device=flat.device)
-        return used.scatter_(1, flat, 1.0).mean()
 
     def lookup(self, indices: Int[Tensor, "batch num_codebooks tokens"]) -> Float[Tensor, "batch tokens channels"]:
         """Return the entries that codes stand for, chunks joined."""

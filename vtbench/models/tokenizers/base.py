@@ -7,7 +7,7 @@ and one row in `vtbench.models.tokenizers.TOKENIZERS`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -27,11 +27,14 @@ class Geometry:
 
     Attributes:
         num_tokens: number of latents L.
+        lengths: number of latents of each image of a batch in training, for tokenizers with `lengths_per_sample`. What
+            an image's are is no part of the comparison of two geometries.
         encoder_patch: patch height and width in pixels in the encoder.
         decoder_patch: the same in the decoder; decides its lattice.
     """
 
     num_tokens: int | None = None
+    lengths: Int[Tensor, " batch"] | None = field(default=None, compare=False)
     encoder_patch: Size | None = None
     decoder_patch: Size | None = None
 
@@ -54,6 +57,8 @@ class Tokenizer(nn.Module, ABC):
     max_num_tokens: int
     codebook_sizes: tuple[int, ...] | None = None
     """Number of entries of each codebook; None where a quantizer has no such number."""
+    lengths_per_sample = False
+    """Whether the images of a training batch may differ in their number of latents (`Geometry.lengths`)."""
 
     @abstractmethod
     def encode(
@@ -64,6 +69,15 @@ class Tokenizer(nn.Module, ABC):
         Raises:
             ResolutionError: the patch cannot tile the images, or there are not so many tokens.
         """
+
+    def encode_uncut(
+        self, images: Float[Tensor, "batch 3 height width"], geometry: Geometry = Geometry()
+    ) -> Float[Tensor, "batch tokens channels"]:
+        """Return the latents that a training step quantises, those that `decode` drops later included.
+
+        They are those of `encode`, unless the tokenizer learns several lengths by dropping latents.
+        """
+        return self.encode(images, geometry)
 
     @abstractmethod
     def quantize(self, latents: Float[Tensor, "batch tokens channels"]) -> QuantizerOutput:
@@ -77,7 +91,10 @@ class Tokenizer(nn.Module, ABC):
     def decode(
         self, z_q: Float[Tensor, "batch tokens channels"], size: Size, geometry: Geometry = Geometry()
     ) -> Float[Tensor, "batch 3 height width"]:
-        """Return images of `size` (height, width in pixels), not clamped."""
+        """Return images of `size` (height, width in pixels), not clamped.
+
+        Latents beyond the geometry's number are dropped, where the tokenizer made more than that (`encode_uncut`).
+        """
 
     @abstractmethod
     def check(self, size: Size, num_tokens: int | None = None) -> None:
@@ -96,7 +113,7 @@ class Tokenizer(nn.Module, ABC):
         geometry: Geometry = Geometry(),
     ) -> TokenizerOutput:
         """Encode, quantise and decode to `target_size` (default: the images' own)."""
-        quantizer = self.quantize(self.encode(images, geometry))
+        quantizer = self.quantize(self.encode_uncut(images, geometry))
         size = target_size or (images.shape[-2], images.shape[-1])
         return TokenizerOutput(reconstruction=self.decode(quantizer.z_q, size, geometry), quantizer=quantizer)
 

@@ -6,11 +6,12 @@ PLOTS = Registry(
     "plot",
     {
         "distance_resolution": "vtbench.report.plots.distance_resolution:distance_resolution",
+        "distance_length": "vtbench.report.plots.distance_length:distance_length",
         "distance_flops": "vtbench.report.plots.distance_flops:distance_flops",
         "training_curves": "vtbench.report.plots.training_curves:training_curves",
         "picture_grid": "vtbench.report.plots.picture_grid:picture_grid",
     },
 )
 
-ORDER = ("distance_resolution", "distance_flops", "training_curves", "picture_grid")
+ORDER = ("distance_resolution", "distance_length", "distance_flops", "training_curves", "picture_grid")
 """Order in a report; plots that are not listed (those of plug-ins) come after, by name."""

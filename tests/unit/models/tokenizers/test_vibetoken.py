@@ -245,6 +245,7 @@ def test_some_steps_of_training_lower_the_loss(build):
     [
         ({"latent_width": 250}, "250 is no multiple of num_codebooks 8"),
         ({"blur_kernel_size": 8}, "must be odd, got 8"),
+        ({"patch_embed": "fixed", "decoder_output": "resize"}, "decoder_output resize needs an adaptive patch_embed"),
         ({"kernel_size": 6}, "kernel_size 6 is too small for blur_kernel_size 9: it must be at least 7"),
         ({"patch_sizes": (16, 8)}, r"must ascend, got \[16, 8\]"),
         ({"min_patches": 9, "max_patches": 8}, "min_patches 9 is above max_patches 8"),
@@ -260,3 +261,115 @@ def test_some_steps_of_training_lower_the_loss(build):
 def test_options_that_cannot_be_built_are_refused(options, message):
     with pytest.raises(ValidationError, match=message):
         VibeTokenConfig(**options)
+
+
+def test_schemes_of_lengths_begin_alike_and_native_has_nothing_more(build):
+    states = {scheme: build(length_scheme=scheme).state_dict() for scheme in ("native", "tail_drop", "nested")}
+    assert states["nested"].keys() - states["native"].keys() == {"decoder.dropped_token"}
+    assert states["tail_drop"].keys() == states["native"].keys()
+    assert all(torch.equal(states["nested"][name], value) for name, value in states["native"].items())
+
+
+@pytest.mark.parametrize("scheme", ["tail_drop", "nested"])
+def test_asked_for_a_length_dropping_gives_the_first_codes_of_all(build, scheme):
+    model, images = build(length_scheme=scheme), _images(2, 3, 16, 16)
+    whole = model.tokenize(images)
+    assert whole.shape == (2, 4, 6)
+    for length in (1, 4, 6):
+        assert torch.equal(model.tokenize(images, Geometry(num_tokens=length)), whole[..., :length])
+    native = build()
+    assert not torch.equal(native.tokenize(images, Geometry(num_tokens=1)), native.tokenize(images)[..., :1])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("scheme", ["native", "tail_drop", "nested"])
+def test_a_training_step_of_one_length_reconstructs_what_its_codes_do(build, scheme):
+    model, images = build(length_scheme=scheme), _images(2, 3, 16, 16)
+    geometry = Geometry(num_tokens=3)
+    output = model(images, geometry=geometry)
+    # the quantiser's loss covers what the encoder makes: what is dropped too
+    assert output.quantizer.indices.shape[2] == (3 if scheme == "native" else 6)
+    codes = model.tokenize(images, geometry)
+    assert torch.equal(output.quantizer.indices[..., :3], codes)
+    for asked in (geometry, Geometry()):
+        torch.testing.assert_close(model.detokenize(codes, (16, 16), asked), output.reconstruction)
+
+
+@torch.no_grad()
+def test_nested_images_with_lengths_of_their_own_are_decoded_as_each_alone(build):
+    model, images = build(length_scheme="nested"), _images(3, 3, 16, 16)
+    lengths = torch.tensor([1, 6, 3])
+    together = model(images, geometry=Geometry(lengths=lengths)).reconstruction
+    for number, length in enumerate(lengths.tolist()):
+        alone = model(images[number : number + 1], geometry=Geometry(num_tokens=length)).reconstruction
+        torch.testing.assert_close(together[number : number + 1], alone, atol=1e-5, rtol=1e-5)
+    assert not torch.allclose(together, model(images).reconstruction)
+
+
+def test_the_decoder_of_tail_drop_reads_fewer_tokens_and_that_of_nested_all(build):
+    for scheme, num in [("native", 2), ("tail_drop", 2), ("nested", 6)]:
+        model, seen = build(length_scheme=scheme), []
+        model.decoder.transformer.register_forward_pre_hook(
+            lambda m, inputs, seen=seen: seen.append(inputs[0].shape[1])
+        )
+        model(_images(1, 3, 16, 16), geometry=Geometry(num_tokens=2))
+        assert seen == [1 + 16 + num]
+
+
+@pytest.mark.parametrize("decoder_output", ["resize", "patch"])
+def test_other_decoder_outputs_learn_everywhere_and_make_the_size(build, decoder_output):
+    model = build(decoder_output=decoder_output).train()
+    out = model(_images(2, 3, 16, 24), (32, 16))
+    assert out.reconstruction.shape == (2, 3, 32, 16)
+    out.reconstruction.square().mean().backward()
+    assert all(p.grad is not None and p.grad.any() for name, p in model.named_parameters() if "quantizer" not in name)
+    geometry = model.draw_geometry(np.random.default_rng(0), (16, 16), (16, 16), None)
+    assert (geometry.decoder_patch is None) == (decoder_output == "patch")
+
+
+def test_a_decoder_of_patches_has_a_lattice_that_grows(build):
+    patches, canvas = build(decoder_output="patch"), build(decoder_output="resize")
+    assert patches.decoder.pixels == patches.config.patch_size == 8
+    assert patches.decoder.blur is None
+    assert canvas.decoder.pixels == 16
+    assert not list(canvas.decoder.blur.parameters())
+    lattices = []
+    patches.decoder.register_forward_pre_hook(lambda module, args: lattices.append(args[1]))
+    for side in (16, 64):
+        patches(_images(1, 3, side, side))
+    assert lattices == [(2, 2), (8, 8)]
+    patches.check((16, 24))
+    with pytest.raises(ResolutionError, match="patches of 8 pixels do not tile 12x12"):
+        patches.check((12, 12))
+
+
+@pytest.mark.parametrize(
+    ("width", "quantizer", "sizes"),
+    [
+        (4, {"name": "fsq", "levels": [8, 8, 5, 5]}, (1600,)),
+        (12, {"name": "lfq", "num_bits": 6, "num_codebooks": 2}, (64, 64)),
+        (16, {"name": "ibq", "codebook_size": 8}, (8,)),
+    ],
+)
+def test_another_quantizer_takes_the_place_of_the_codebooks(build, width, quantizer, sizes):
+    model = build(latent_width=width, quantizer=quantizer, num_codebooks=3).train()
+    assert model.codebook_sizes == sizes
+    out = model(_images(2, 3, 16, 16))
+    (out.reconstruction.square().mean() + out.quantizer.loss).backward()
+    assert all(p.grad is not None and p.grad.any() for p in model.parameters())
+    model.eval()
+    indices = model.tokenize(_images(1, 3, 16, 16))
+    torch.testing.assert_close(model.detokenize(indices, (16, 16)), model(_images(1, 3, 16, 16)).reconstruction)
+
+
+@pytest.mark.parametrize(
+    ("quantizer", "part"),
+    [
+        ({"name": "lfk", "num_bits": 4}, "Did you mean 'lfq'"),
+        ({"name": "lfq", "num_bit": 4}, "num_bit: Extra inputs"),
+        ({"name": "lfq", "num_bits": 4}, "latent_width 16 does not fit 1 codebooks of 4 bits: it must be 4"),
+    ],
+)
+def test_wrong_options_of_a_quantizer_are_named(build, quantizer, part):
+    with pytest.raises(ValidationError, match=part):
+        build(quantizer=quantizer)
