@@ -155,9 +155,12 @@ def _scale(axes: Axes, parameter: SearchParameter, path: str) -> None:
     axes.set_xlabel(path.partition(".")[2])
     if parameter.choices is not None:
         texts = [choice if isinstance(choice, str) else json.dumps(choice) for choice in parameter.choices]
+        axes.set_xlim(-0.5, len(texts) - 0.5)
         axes.set_xticks(range(len(texts)), [text if len(text) <= 14 else f"{text[:13]}…" for text in texts])
     elif parameter.log:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("")
         axes.set_xlim(float(parameter.ends[0]) / 1.1, float(parameter.ends[-1]) * 1.1)
 
 

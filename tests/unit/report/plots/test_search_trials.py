@@ -54,6 +54,8 @@ def test_bars_and_panels_are_the_searched_values(results_of):
     panels = [axes for axes in search_slices(results).figure.axes if axes.get_visible()]
     assert {axes.get_xlabel() for axes in panels} == {"optimizer.learning_rate", "quantizer"}
     assert all(len(axes.get_lines()) == len(results.done) for axes in panels)
+    (rates,) = (axes for axes in panels if axes.get_xlabel() == "optimizer.learning_rate")
+    assert "0.001" in [label.get_text() for label in rates.get_xticklabels()]
 
 
 def test_nothing_is_drawn_before_a_trial_is_done(results_of):
