@@ -17,6 +17,7 @@ from vtbench.store.query import plan_ids
 from vtbench.study.cost_study import load_cost_study
 from vtbench.study.load import COST, PROTOCOLS, TRAINING, find_study, load_study, study_kind
 from vtbench.study.protocol_study import load_protocol_study
+from vtbench.study.search import SEARCH
 from vtbench.study.yaml_file import parse_value
 
 AnyStudy = Study | CostStudy | ProtocolStudy
@@ -104,6 +105,7 @@ def load_any_study(path: Path) -> AnyStudy:
         TRAINING: load_study,
         COST: load_cost_study,
         PROTOCOLS: load_protocol_study,
+        SEARCH: load_study,
     }
     return loaders[study_kind(path)](path)
 

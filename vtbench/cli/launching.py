@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import typer
@@ -40,8 +41,14 @@ class Launch:
     detach: bool = False
 
 
-def launch(store: Store, plan: StudyPlan, how: Launch) -> bool:
+def launch(store: Store, plan: StudyPlan, how: Launch, unwanted: Callable[[str], bool] | None = None) -> bool:
     """Make the runs of a plan, those of other studies that they need first; return whether all have been waited for.
+
+    Args:
+        store: where runs lie.
+        plan: the plan, or a part of the one that the store holds.
+        how: here or on a cluster.
+        unwanted: says of a run that goes on whether it is to be stopped.
 
     Raises:
         RunsFailedError: some failed. If one fails that others need, none of those is begun.
@@ -50,7 +57,7 @@ def launch(store: Store, plan: StudyPlan, how: Launch) -> bool:
     """
     if how.cluster != LOCAL:
         _refuse_unmet(store, plan)
-        return _on_cluster(store, plan, how)
+        return _on_cluster(store, plan, how, unwanted)
     if how.detach:
         _in_background(store, plan, how)
         return False
@@ -58,7 +65,17 @@ def launch(store: Store, plan: StudyPlan, how: Launch) -> bool:
         _make_needed(store, plan, how)
         with display(plan) as show:
             path = store.plan_path(plan.id)
-            run_plan(store, plan, path, fresh=how.fresh, jobs=how.jobs, retry=how.retry, on_event=show, on_wait=say)
+            run_plan(
+                store,
+                plan,
+                path,
+                fresh=how.fresh,
+                jobs=how.jobs,
+                retry=how.retry,
+                on_event=show,
+                on_wait=say,
+                unwanted=unwanted,
+            )
     except KeyboardInterrupt:
         again = "the same command without --fresh" if how.fresh else "the same command"
         typer.echo(f"\nInterrupted. What is done is kept; resume with {again}.", err=True)
@@ -94,7 +111,7 @@ def _refuse_unmet(store: Store, plan: StudyPlan) -> None:
         raise LaunchError(f"{plan.id} needs runs that are not done. Make them first on the cluster: {commands}.")
 
 
-def _on_cluster(store: Store, plan: StudyPlan, how: Launch) -> bool:
+def _on_cluster(store: Store, plan: StudyPlan, how: Launch, unwanted: Callable[[str], bool] | None) -> bool:
     # submitit takes a third of a second, which local runs need not wait for
     from vtbench.launch.cluster import submit_plan
     from vtbench.launch.watch import watch_plan
@@ -113,7 +130,7 @@ def _on_cluster(store: Store, plan: StudyPlan, how: Launch) -> bool:
                 on_event=show,
             )
             if not how.detach:
-                watch_plan(store, plan, run_ids, poll_seconds=config.poll_seconds, on_event=show)
+                watch_plan(store, plan, run_ids, poll_seconds=config.poll_seconds, on_event=show, unwanted=unwanted)
     except KeyboardInterrupt:
         typer.echo(
             f"\nNo longer watched. Jobs that are submitted go on: the same command joins them, `python -m vtbench"

@@ -21,6 +21,8 @@ from vtbench.cli.plan_figures import COLUMNS, arm_rows, disk_line, flops_line, t
 from vtbench.cli.plan_summary import StudyRow, other_row, show_rows, training_rows
 from vtbench.cli.planning import Asked, Failures, costed_plan, say_missing, with_profile
 from vtbench.cli.protocol_study import is_protocol_study, plan_protocol_study
+from vtbench.cli.search import is_search_study
+from vtbench.cli.search_plan import plan_search_study, search_row
 from vtbench.errors import LaunchError
 from vtbench.launch.cluster_file import LOCAL, load_cluster
 from vtbench.launch.reuse import done_runs
@@ -61,6 +63,8 @@ def plan(
         plan_cost_study(path, store)
     elif is_protocol_study(path, **given):
         plan_protocol_study(path)
+    elif is_search_study(path):
+        plan_search_study(path, asked, store)
     else:
         _plan_study(path, asked, store, cluster)
 
@@ -89,6 +93,9 @@ def _plan_studies(paths: list[Path], asked: Asked, store: Store) -> None:
         with failures.of(path):
             if study_kind(path) == TRAINING:
                 plans[path], lines = costed_plan(path, asked, store)
+                missing += lines
+            elif is_search_study(path):
+                rows[path], lines = search_row(path, asked, store)
                 missing += lines
             else:
                 rows[path] = other_row(path, store)

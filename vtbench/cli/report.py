@@ -18,12 +18,15 @@ from vtbench.cli.arguments import (
 from vtbench.cli.cost_study import is_cost_study, report_cost_study
 from vtbench.cli.output import say
 from vtbench.cli.protocol_study import is_protocol_study, report_protocol_study
+from vtbench.cli.search import write_search_report
 from vtbench.errors import StoreError, StudyError, suggest
 from vtbench.store.files import read_json
+from vtbench.store.search import load_ledger
 from vtbench.study.baselines import CLAIMS
 from vtbench.study.cards import load_cards
 from vtbench.study.claims import load_claims
 from vtbench.study.load import COST, PROTOCOLS, TRAINING, find_study
+from vtbench.study.search import SEARCH
 
 DATA_FILE = "data.json"
 
@@ -71,6 +74,9 @@ def report(
         wanted = [plan_id for plan_id in found if plan_id.endswith(f"@{DEFAULT_PROFILE}")]
         found = wanted or found[:1]
     for plan_id in found:
+        if load_ledger(store, plan_id) is not None:
+            write_search_report(store, plan_id, report_dir)
+            continue
         path = render.render_study(store, plan_id, report_dir if report_dir is not None else report_folder(plan_id))
         say(f"report: {path}")
 
@@ -93,13 +99,17 @@ def _check(folder: Path) -> None:
         from vtbench.report import protocol_study
 
         protocol_study.check(folder)
+    elif kind == SEARCH:
+        from vtbench.report import search
+
+        search.check(folder)
     elif kind == CLAIMS:
         from vtbench.report.claims import check_claims
 
         check_claims(folder, load_claims(models=load_cards()))
     else:
         raise StoreError(
-            f"{path}: '{kind}' is no kind of report.{suggest(str(kind), (TRAINING, COST, PROTOCOLS, CLAIMS))}"
+            f"{path}: '{kind}' is no kind of report.{suggest(str(kind), (TRAINING, COST, PROTOCOLS, SEARCH, CLAIMS))}"
         )
 
 

@@ -22,6 +22,7 @@ from vtbench.cli.cost_study import is_cost_study, refuse, run_cost_study
 from vtbench.cli.launching import Launch
 from vtbench.cli.planning import Asked, checked_plan, with_profile
 from vtbench.cli.protocol_study import is_protocol_study, run_protocol_study
+from vtbench.cli.search import is_search_study, run_search_study
 from vtbench.cli.studies import announce, make, run_studies
 from vtbench.launch.cluster_file import LOCAL, load_cluster
 from vtbench.launch.reuse import Retry
@@ -81,6 +82,8 @@ def run(
         run_cost_study(path, store, report_dir, fresh=fresh)
     elif is_protocol_study(path, **given, fresh=fresh, cluster=away, detach=detach):
         run_protocol_study(path, store, report_dir)
+    elif is_search_study(path):
+        run_search_study(path, asked, store, how, report_dir)
     else:
         plan = checked_plan(path, asked, store)
         save_plan(store, plan)

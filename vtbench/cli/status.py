@@ -16,6 +16,7 @@ from rich.text import Text
 from vtbench.cli.arguments import RootOption, matching_plans, open_store
 from vtbench.cli.output import console, plain_table, say, show_table
 from vtbench.cli.run_states import COLUMNS, NUMERIC, PlanStates, totals
+from vtbench.cli.search import search_line
 from vtbench.errors import StudyError
 from vtbench.launch.state import job_states
 from vtbench.store.layout import Store
@@ -63,7 +64,7 @@ def status(
         _watch(store, plans, every)
     else:
         for one in _look(store, plans):
-            _show(one, every)
+            _show(store, one, every)
 
 
 def _plans(store: Store, study: str | None) -> list[PlanCells]:
@@ -94,12 +95,14 @@ def jobs_of(store: Store, run_ids: Sequence[str]) -> dict[str, Job]:
     }
 
 
-def _show(found: PlanStates, every: bool) -> None:
+def _show(store: Store, found: PlanStates, every: bool) -> None:
     rows = found.rows(every)
     columns, kept = _used(rows)
     if rows:
         show_table(found.plan.id, columns, kept, numeric=NUMERIC)
     say(f"{'' if rows else f'{found.plan.id}: '}{found.summary()}")
+    if (line := search_line(store, found.plan.id)) is not None:
+        say(line)
     if len(rows) < len(found.states):
         say(f"{len(found.states) - len(rows):,} more runs; --all shows each")
     if lines := found.failure_lines():

@@ -13,6 +13,8 @@ from vtbench.cli.output import say
 from vtbench.cli.plan_summary import StudyRow, other_row, show_rows, training_rows
 from vtbench.cli.planning import Asked, Failures, checked_plan
 from vtbench.cli.protocol_study import run_protocol_study
+from vtbench.cli.search import checked_search, is_search_study, run_search_study
+from vtbench.cli.search_plan import search_row
 from vtbench.errors import RunsFailedError, StudyError
 from vtbench.launch.cluster_file import LOCAL
 from vtbench.launch.reuse import done_runs
@@ -47,12 +49,14 @@ def run_studies(paths: Iterable[Path], asked: Asked, store: Store, how: Launch, 
         raise StudyError("--detach of several studies needs a cluster; here start them one by one, or with `nohup`.")
     failures = Failures()
     plans, others = _checked(paths, asked, store, failures)
+    # last, as they may find runs of the others done
+    searches = [path for path in others if is_search_study(path)]
     if how.cluster != LOCAL:
         for path, plan in plans.items():
             with failures.of(path):
                 launch(store, plan, replace(how, detach=True))
     if not how.detach:
-        for path in others:
+        for path in (path for path in others if path not in searches):
             with failures.of(path):
                 _run_other(path, store, report_dir)
         for path, plan in plans.items():
@@ -61,6 +65,9 @@ def run_studies(paths: Iterable[Path], asked: Asked, store: Store, how: Launch, 
             with failures.of(path):
                 announce(store, plan, fresh=False)
                 make(store, plan, how, None if report_dir is None else report_dir / report_folder(plan.id).name)
+    for path in searches:
+        with failures.of(path):
+            run_search_study(path, asked, store, how, report_dir, several=True)
     failures.end()
 
 
@@ -108,6 +115,9 @@ def _checked(
                 plan = checked_plan(path, asked, store)
                 save_plan(store, plan)
                 plans[path] = plan
+            elif is_search_study(path):
+                checked_search(path, asked, store)
+                others[path], _ = search_row(path, asked, store)
             else:
                 others[path] = other_row(path, store)
     show_rows(

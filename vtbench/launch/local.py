@@ -47,6 +47,7 @@ def run_plan(
     retry: Retry = "all",
     on_event: OnEvent = lambda event: None,
     on_wait: Callable[[str], None] = lambda text: None,
+    unwanted: Callable[[str], bool] | None = None,
 ) -> None:
     """Make the runs of a plan; those that are done already are left alone, failed ones are tried again.
 
@@ -62,6 +63,8 @@ def run_plan(
         retry: which of the runs that are not done to make.
         on_event: told of everything that happens.
         on_wait: told which process works at this plan already, before waiting for it.
+        unwanted: asked again and again whether a run that goes on is still wanted; one that is not is asked to save
+            and end, and counts as interrupted.
 
     Raises:
         RunsFailedError: some runs failed; the message has each with its cause and log.
@@ -75,7 +78,8 @@ def run_plan(
                 on_event(RunEvent(kind="reused", run_id=run_id, record=record))
             elif wanted(retry, record is not None and record.status == "failed"):
                 waiting.append(run_id)
-        causes = _Pool(store, plan, plan_path, make_slots(plan.profile.resources, jobs), fresh, on_event).run(waiting)
+        slots = make_slots(plan.profile.resources, jobs)
+        causes = _Pool(store, plan, plan_path, slots, fresh, on_event, unwanted).run(waiting)
     if causes:
         raise failure(store, plan, causes)
 
@@ -115,16 +119,24 @@ class _Worker:
     begun: int
     before: RunRecord | None
     slot: Slot
+    asked_to_end: bool = False
 
 
 class _Pool:
     """Worker processes of one plan, each in a slot."""
 
     def __init__(
-        self, store: Store, plan: StudyPlan, plan_path: Path, slots: list[Slot], fresh: bool, on_event: OnEvent
+        self,
+        store: Store,
+        plan: StudyPlan,
+        plan_path: Path,
+        slots: list[Slot],
+        fresh: bool,
+        on_event: OnEvent,
+        unwanted: Callable[[str], bool] | None = None,
     ) -> None:
         self._store, self._plan, self._plan_path = store, plan, plan_path
-        self._fresh, self._on_event = fresh, on_event
+        self._fresh, self._on_event, self._unwanted = fresh, on_event, unwanted
         self._free = list(slots)
         self._workers: list[_Worker] = []
         self._elsewhere: list[str] = []
@@ -209,6 +221,13 @@ class _Pool:
                     progress = None  # left by an earlier worker
                 seconds = time.monotonic() - worker.start
                 self._on_event(RunEvent(kind="progress", run_id=worker.run_id, seconds=seconds, progress=progress))
+                # before its progress a worker has no handlers for signals, and nothing to save
+                if progress is not None and not worker.asked_to_end and self._is_unwanted(worker.run_id):
+                    worker.process.send_signal(signal.SIGINT)
+                    worker.asked_to_end = True
+
+    def _is_unwanted(self, run_id: str) -> bool:
+        return self._unwanted is not None and self._unwanted(run_id)
 
     def _finish(self, worker: _Worker) -> str | None:
         """Tell how a worker ended; return why it failed, or None."""
@@ -216,6 +235,10 @@ class _Pool:
         code, cause = worker.process.returncode, None
         if code == LOCKED:  # another process was a moment faster
             self._wait_for(worker.run_id)
+            return None
+        if code == INTERRUPTED and worker.asked_to_end:
+            seconds = time.monotonic() - worker.start
+            self._on_event(RunEvent(kind="interrupted", run_id=worker.run_id, seconds=seconds, record=record))
             return None
         if code == INTERRUPTED:
             cause = "cancelled"

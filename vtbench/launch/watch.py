@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from vtbench.launch import ledger, state
+from vtbench.launch import ledger, slurm_command, state
 from vtbench.launch.cluster import place
 from vtbench.launch.event import Kind, OnEvent, RunEvent
 from vtbench.launch.ledger import Submission
@@ -30,6 +30,7 @@ def watch_plan(
     *,
     poll_seconds: float | None = None,
     on_event: OnEvent = lambda event: None,
+    unwanted: Callable[[str], bool] | None = None,
 ) -> None:
     """Wait until the jobs of runs have ended, and tell what happens meanwhile.
 
@@ -39,12 +40,14 @@ def watch_plan(
         run_ids: the runs to wait for.
         poll_seconds: how often Slurm is asked.
         on_event: told of everything that happens.
+        unwanted: asked again and again whether a run that goes on is still wanted; the job of one that is not is
+            cancelled, saves, and counts as failed.
 
     Raises:
         RunsFailedError: some runs failed; the message has each with its cause and log.
         KeyboardInterrupt: asked to stop watching; the jobs go on.
     """
-    watch = _Watch(store, plan, run_ids, poll_seconds or DEFAULT_POLL_SECONDS, on_event)
+    watch = _Watch(store, plan, run_ids, poll_seconds or DEFAULT_POLL_SECONDS, on_event, unwanted)
     while watch.left:
         watch.look()
         if watch.left:
@@ -57,9 +60,17 @@ class _Watch:
     """What is known of the runs that have not ended."""
 
     def __init__(
-        self, store: Store, plan: StudyPlan, run_ids: Sequence[str], poll_seconds: float, on_event: OnEvent
+        self,
+        store: Store,
+        plan: StudyPlan,
+        run_ids: Sequence[str],
+        poll_seconds: float,
+        on_event: OnEvent,
+        unwanted: Callable[[str], bool] | None = None,
     ) -> None:
         self._store, self._plan, self._on_event = store, plan, on_event
+        self._unwanted = unwanted
+        self._cancelled: set[str] = set()
         self.poll_seconds = poll_seconds
         self.left = list(run_ids)
         self.causes: list[tuple[str, str]] = []
@@ -112,6 +123,9 @@ class _Watch:
                 self._begun[run_id] = time.monotonic()
                 self._on_event(RunEvent(kind="started", run_id=run_id, place=place(known)))
             self._progress(run_id)
+            if self._unwanted is not None and run_id not in self._cancelled and self._unwanted(run_id):
+                slurm_command.cancel([known.job_id] if known.job_id is not None else [])
+                self._cancelled.add(run_id)
         if word != "unknown":
             self._words[run_id] = word
 

@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 from vtbench.schema.base import Frozen, Resolution, canonical_json, content_hash
 from vtbench.schema.cluster import ClusterConfig
 from vtbench.schema.run import SCHEMA_VERSION, RunSpec
+from vtbench.schema.search import SearchConfig
 
 
 class Route(Frozen):
@@ -172,6 +173,8 @@ class Study(Frozen):
     """What the runs of all arms start from, by role (`tokenizer`)."""
     published: tuple[str, ...] = ()
     """Names of files in `baselines/` whose figures the report shows beside its own."""
+    search: SearchConfig | None = None
+    """With it the study has one implicit arm, whose values are searched for."""
 
 
 class Cell(Frozen):

@@ -23,6 +23,7 @@ from vtbench.study.extends import read_study
 from vtbench.study.grid import axis_problems
 from vtbench.study.paths import SECTIONS, path_problem, run_path_problem, set_paths
 from vtbench.study.problems import join
+from vtbench.study.search import SEARCH, search_problems, with_implicit_arm
 from vtbench.study.yaml_file import KeyPath, YamlFile, read_yaml
 
 STUDIES = Path("studies")
@@ -48,14 +49,14 @@ def find_study(name: str, folder: Path = STUDIES) -> Path:
 
 
 def study_kind(path: Path) -> str:
-    """Return which kind of study a file holds: what it says under `kind`, `training` if it says nothing.
+    """Return which kind of study a file holds: what it says under `kind`; without it `search` or `training`.
 
     Raises:
         StudyError: there is no such kind, or the file cannot be read.
     """
     file = read_yaml(path)
     if "kind" not in file.data:
-        return TRAINING
+        return SEARCH if SEARCH in file.data else TRAINING
     kind = file.data["kind"]
     if kind not in (COST, PROTOCOLS):
         near = suggest(str(kind), [COST, PROTOCOLS])
@@ -78,8 +79,9 @@ def load_study(path: Path) -> Study:
         raise StudyError(
             f"{file.locate(('kind',))}: this study compares protocols (kind: protocols); it has no runs or profiles."
         )
+    file = with_implicit_arm(file)
     study = parse(file, Study, _NAMED)
-    if lines := list(_problems(study, file)):
+    if lines := [*_problems(study, file), *search_problems(study, file)]:
         raise join(lines)
     return study
 

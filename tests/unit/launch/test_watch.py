@@ -80,3 +80,24 @@ def test_a_run_that_is_made_elsewhere_is_waited_for(store, plan):
     threading.Timer(0.3, lock.release).start()
     with pytest.raises(RunsFailedError, match="outside the cluster"):
         watch_plan(store, plan, [first], poll_seconds=POLL)
+
+
+def test_a_job_that_is_no_longer_wanted_is_cancelled_once(store, plan, submission, fake_slurm):
+    first, second = submission.run_ids
+    fake_slurm.says("squeue", f"12_0|{submission.name}|RUNNING|None|node7\n12_1|{submission.name}|RUNNING|None|node7")
+    cancels = []
+
+    def take(event):
+        if event.kind != "progress":
+            return
+        cancels.append(sum(call.startswith("scancel") for call in fake_slurm.calls))
+        if len(cancels) == 6:
+            save_attempts(store, submission.name, first, (attempt(ended=2.0, code=130, cause="cancelled"),))
+            save_attempts(store, submission.name, second, (attempt(ended=2.0, code=0),))
+
+    lock = RunLock(store.lock_path(first))
+    lock.acquire()
+    with pytest.raises(RunsFailedError, match="cancelled"):
+        watch_plan(store, plan, [first, second], poll_seconds=POLL, on_event=take, unwanted=lambda run: run == first)
+    lock.release()
+    assert [call for call in fake_slurm.calls if call.startswith("scancel")] == ["scancel 12_0"]

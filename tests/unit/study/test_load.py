@@ -88,6 +88,7 @@ def test_find_study(write, monkeypatch):
 
 def test_a_study_trains_unless_it_says_otherwise(write):
     assert study_kind(write()) == "training"
+    assert study_kind(write("name: small", "search: {}\nname: small")) == "search"
     path = write("name: small", "kind: cost\nname: small")
     assert study_kind(path) == "cost"
     with pytest.raises(StudyError, match=r"small\.yaml:\d+: this study counts costs"):
