@@ -21,6 +21,7 @@ from vtbench.features.network import FeatureNetwork
 from vtbench.models.generators.base import Generator
 from vtbench.models.losses.perceptual import PerceptualLoss
 from vtbench.models.nn.rope import Rotation, rotate
+from vtbench.models.quantizers.base import Quantizer
 from vtbench.models.tokenizers.base import Tokenizer
 from vtbench.registry import Registry
 from vtbench.report.metrics import display
@@ -36,6 +37,7 @@ MAX_LINES, MAX_LEVELS = 400, 3
 BASES = {
     "tokenizer": Tokenizer,
     "generator": Generator,
+    "quantizer": Quantizer,
     "dataset": ImageDataset,
     "metric": Metric,
     "feature network": FeatureNetwork,
