@@ -12,7 +12,7 @@ left out, as they are the same in all arms.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 
 import torch
@@ -36,6 +36,9 @@ NUM_DRAWS = 32
 
 MOST_NAMED = 12
 """Points that a sentence about differences names one by one."""
+
+_COUNTS: dict[tuple[Hashable, ...], float] = {}
+"""FLOPs by tokenizer and piece of work."""
 
 _READ: Mapping[str, Callable[[ArmFacts], float]] = {
     "training FLOPs": lambda facts: facts.training_flops,
@@ -144,13 +147,23 @@ def _forward_flops(model: Tokenizer, config: RunConfig) -> float:
     with torch.no_grad(), plain_kernels(), known_kernels():
         latents = model.encode_uncut(torch.empty(1, 3, *size, device="meta"), next(iter(encodes))[1])
         z_q = model.quantize(latents).z_q
-        total = float(count_twin(_Quantize(model).eval(), latents).flops)
+        total = _once(config, ("quantize", latents.shape), lambda: count_twin(_Quantize(model).eval(), latents).flops)
         for (size, geometry), share in encodes.items():
             images = torch.empty(1, 3, *size, device="meta")
-            total += share * _flops(partial(model.encode_uncut, images, geometry))
+            encode = partial(model.encode_uncut, images, geometry)
+            total += share * _once(config, ("encode", size, geometry), partial(_flops, encode))
         for (size, geometry), share in decodes.items():
-            total += share * _flops(partial(model.decode, z_q, size, geometry))
+            decode = partial(model.decode, z_q, size, geometry)
+            total += share * _once(config, ("decode", z_q.shape, size, geometry), partial(_flops, decode))
     return total
+
+
+def _once(config: RunConfig, work: tuple[Hashable, ...], count: Callable[[], float]) -> float:
+    """Return a count that is made once in a process: studies have arms, and arms have tokenizers, in common."""
+    key = (config.tokenizer.model_dump_json(), *work)
+    if key not in _COUNTS:
+        _COUNTS[key] = float(count())
+    return _COUNTS[key]
 
 
 def _mean_length(lengths: NumTokensRange) -> int:
