@@ -54,7 +54,12 @@ class TokenizerCost:
 
 
 def count_tokenizer(
-    model: Tokenizer, size: Size, num_tokens: int | None = None, patch: int | None = None, batch_size: int = 1
+    model: Tokenizer,
+    size: Size,
+    num_tokens: int | None = None,
+    patch: int | None = None,
+    batch_size: int = 1,
+    decode_size: Size | None = None,
 ) -> TokenizerCost:
     """Count one batch, for a model on any device; one built under `torch.device("meta")` needs no memory.
 
@@ -64,6 +69,7 @@ def count_tokenizer(
         num_tokens: length; None means the model's full length.
         patch: side of the patch in encoder and decoder, in pixels; None means the model's own rule.
         batch_size: images.
+        decode_size: height and width of the output where it is another one, in pixels.
 
     Raises:
         ResolutionError: the model cannot handle this size, length or patch.
@@ -72,6 +78,7 @@ def count_tokenizer(
     geometry = inference_geometry(num_tokens, patch)
     if patch is None:
         model.check(size, num_tokens)
+        model.check(decode_size or size, num_tokens)
     twin = on_meta(model).eval()
     images = torch.empty(batch_size, 3, *size, device="meta")
     with torch.no_grad():
@@ -80,7 +87,7 @@ def count_tokenizer(
     return TokenizerCost(
         encode=count_twin(Encode(twin, geometry), images),
         quantize=count_twin(Quantize(twin), latents),
-        decode=count_twin(Decode(twin, size, geometry), z_q),
+        decode=count_twin(Decode(twin, decode_size or size, geometry), z_q),
         num_parameters=num_parameters(model),
     )
 
@@ -109,6 +116,8 @@ def measure_tokenizer(
     num_tokens: Sequence[int | None] = (None,),
     repeats: int = 5,
     warmup: int = 1,
+    decode_size: Size | None = None,
+    place: Point | None = None,
 ) -> list[MetricValue]:
     """Return a tokenizer's cost at the images' size, one set of values for each length.
 
@@ -123,6 +132,8 @@ def measure_tokenizer(
         num_tokens: lengths; None means the model's full length.
         repeats: how often each speed is measured.
         warmup: calls before that.
+        decode_size: height and width of what is decoded, if not the images' own.
+        place: what of the values' `params` says where they were taken, beside the length; the images' size by default.
 
     Raises:
         ResolutionError: the model cannot handle this size or a length.
@@ -131,17 +142,18 @@ def measure_tokenizer(
     size = (images.shape[2], images.shape[3])
     values = [_value("num_parameters", float(num_parameters(model)), {}, {"counts": "parameters"}, checkpoint)]
     for length in num_tokens:
-        point: Point = {"resolution": f"{size[0]}x{size[1]}", "num_tokens": length}
-        cost = count_tokenizer(model, size, length)
+        point: Point = {**(place or {"resolution": f"{size[0]}x{size[1]}"}), "num_tokens": length}
+        cost = count_tokenizer(model, size, length, decode_size=decode_size)
         counted: Protocol = {"counts": "encode, quantize, decode", "convention": "full", "tool": cost.encode.tool}
         values.append(_value("gflops", cost.gflops, point | {"convention": "full"}, counted, checkpoint))
-        values += _measured(model, images, length, point, checkpoint, repeats, warmup)
+        values += _measured(model, images, decode_size or size, length, point, checkpoint, repeats, warmup)
     return values
 
 
 def _measured(
     model: Tokenizer,
     images: Tensor,
+    size: Size,
     length: int | None,
     point: Point,
     checkpoint: str,
@@ -150,7 +162,7 @@ def _measured(
 ) -> list[MetricValue]:
     device = next(model.parameters()).device
     images = images.to(device)
-    size, batch = (images.shape[2], images.shape[3]), images.shape[0]
+    batch = images.shape[0]
     geometry = Geometry(num_tokens=length)
     how: Protocol = {"batch_size": batch, "repeats": repeats, "warmup": warmup, "machine": device_words(device)}
     with _evaluating(model):

@@ -221,9 +221,10 @@ def rows_of(point_folder: Path, value: MetricValue) -> Rows | None:
     return None
 
 
-def point_name(resolution: str, num_tokens: int | None) -> str:
+def point_name(resolution: str, num_tokens: int | None, route: str | None = None) -> str:
     """Return the folder of a point, for example `256x256_Lfull`."""
-    return f"{resolution}_L{'full' if num_tokens is None else num_tokens}"
+    way = "" if route is None else f"_{route}"
+    return f"{resolution}_L{'full' if num_tokens is None else num_tokens}{way}"
 
 
 def _index(folder: Path, value: MetricValue) -> Path:

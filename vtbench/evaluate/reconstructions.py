@@ -9,12 +9,15 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
+from torch.nn import functional as F
 
 from vtbench.data.dataset import ImageDataset, Size
 from vtbench.errors import ResolutionError, TrainingError
 from vtbench.evaluate.one_pass import Source
 from vtbench.evaluate.perturbation import perturbed
 from vtbench.evaluate.protocol import to_uint8
+from vtbench.schema.base import parse_resolution
+from vtbench.schema.study import Route
 
 Reconstruct = Callable[[Float[Tensor, "batch 3 height width"], int | None], Float[Tensor, "batch 3 height width"]]
 """(images in [0, 1] on the CPU, number of tokens or None for all) -> reconstructions of that shape, on any device."""
@@ -37,6 +40,15 @@ class Codec:
     codebook_sizes: Callable[[], tuple[int, ...] | None]
 
 
+def decoded_along(route: Route, codec: Codec, codes: Tensor, num_tokens: int | None) -> Tensor:
+    """Return the images, (batch, 3, height, width), that a route makes of codes."""
+    made = codec.detokenize(codes, parse_resolution(route.decode), num_tokens)
+    if route.decode == route.resolution:
+        return made
+    size = parse_resolution(route.resolution)
+    return F.interpolate(made.float(), size=size, mode=route.resize, align_corners=False, antialias=True)
+
+
 class Reconstructions(Source):
     """Images of a data set, and their reconstructions, at one resolution and length.
 
@@ -49,6 +61,7 @@ class Reconstructions(Source):
         batch_size: images a forward pass.
         about: what decides the reconstructions.
         codec: the model in two halves; without it there are no codes.
+        route: how the reconstructions come to `size`, if not by encoding and decoding at it; needs the codec.
     """
 
     paired = True
@@ -63,8 +76,10 @@ class Reconstructions(Source):
         batch_size: int,
         about: dict[str, Any],
         codec: Codec | None = None,
+        route: Route | None = None,
     ) -> None:
-        self._reconstruct, self._codec = reconstruct, codec
+        assert route is None or codec is not None
+        self._reconstruct, self._codec, self._route = reconstruct, codec, route
         self._dataset, self._indices, self._num_tokens = dataset, list(indices), num_tokens
         self.size, self.batch_size, self.about = size, batch_size, about
         self.num_reference = self.num_produced = len(self._indices)
@@ -96,16 +111,32 @@ class Reconstructions(Source):
             ResolutionError: the model returned another shape.
             TrainingError: a reconstruction holds NaN or infinite values.
         """
+        if self._route is not None:
+            return self._produced_along(self._route, positions, reference, perturb)
         images = reference.float() / 255
         if self._codec is None or not (perturb or with_codes):
             return checked_uint8(self._reconstruct(images, self._num_tokens), images.shape, self._num_tokens), None
         codes = self._codec.tokenize(images, self._num_tokens)
-        if perturb:
-            sizes = self.codebook_sizes()
-            assert sizes is not None
-            codes = perturbed(codes, perturb, sizes, [self._indices[position] for position in positions])
+        codes = self._perturbed(codes, perturb, positions)
         found = self._codec.detokenize(codes, self.size, self._num_tokens)
         return checked_uint8(found, images.shape, self._num_tokens), codes
+
+    def _produced_along(
+        self, route: Route, positions: range, reference: Tensor, perturb: float
+    ) -> tuple[UInt8[Tensor, "batch 3 height width"], Int[Tensor, "batch codebooks tokens"]]:
+        assert self._codec is not None
+        indices = [self._indices[position] for position in positions]
+        images = self._dataset.images(indices, parse_resolution(route.input)).float() / 255
+        codes = self._perturbed(self._codec.tokenize(images, self._num_tokens), perturb, positions)
+        found = decoded_along(route, self._codec, codes, self._num_tokens)
+        return checked_uint8(found, reference.shape, self._num_tokens), codes
+
+    def _perturbed(self, codes: Tensor, perturb: float, positions: range) -> Tensor:
+        if not perturb:
+            return codes
+        sizes = self.codebook_sizes()
+        assert sizes is not None
+        return perturbed(codes, perturb, sizes, [self._indices[position] for position in positions])
 
 
 def checked_uint8(

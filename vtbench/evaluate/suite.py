@@ -25,11 +25,11 @@ from vtbench.evaluate.mean_image import MeanImagePsnr
 from vtbench.evaluate.metric import Metric, Result
 from vtbench.evaluate.one_pass import measure
 from vtbench.evaluate.protocol import dataset_protocol
-from vtbench.evaluate.reconstructions import Codec, Reconstruct, Reconstructions, checked_uint8
+from vtbench.evaluate.reconstructions import Codec, Reconstruct, Reconstructions
 from vtbench.schema.base import Resolution, parse_resolution
 from vtbench.schema.protocol import Protocol
 from vtbench.schema.record import MetricValue
-from vtbench.schema.study import EvaluateConfig
+from vtbench.schema.study import EvaluateConfig, Route
 from vtbench.seeding import rng
 
 _log = logging.getLogger(__name__)
@@ -37,10 +37,14 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Point:
-    """Where a tokenizer is measured: a resolution `"HxW"` and a number of tokens (None: the model's full length)."""
+    """Where a tokenizer is measured: a resolution `"HxW"` and a number of tokens (None: the model's full length).
+
+    `route` says how the reconstruction comes to that size, if not by encoding and decoding at it.
+    """
 
     resolution: Resolution
     num_tokens: int | None = None
+    route: Route | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -50,12 +54,23 @@ class Point:
     @property
     def params(self) -> dict[str, str | int | float | None]:
         """The point as `MetricValue.params`."""
-        return {"resolution": self.resolution, "num_tokens": self.num_tokens}
+        way = {} if self.route is None else {"route": self.route.name}
+        return {"resolution": self.resolution, "num_tokens": self.num_tokens, **way}
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """Height and width of what is encoded, in pixels."""
+        return self.size if self.route is None else parse_resolution(self.route.input)
+
+    @property
+    def decode_size(self) -> tuple[int, int]:
+        """Height and width of what is decoded, in pixels."""
+        return self.size if self.route is None else parse_resolution(self.route.decode)
 
     @property
     def name(self) -> str:
         """The point's folder."""
-        return point_name(self.resolution, self.num_tokens)
+        return point_name(self.resolution, self.num_tokens, None if self.route is None else self.route.name)
 
 
 @dataclass(frozen=True)
@@ -82,8 +97,9 @@ class Measurement:
 
 
 def evaluation_points(config: EvaluateConfig) -> tuple[Point, ...]:
-    """Return every resolution at every length, in the config's order."""
-    return tuple(Point(resolution, num) for resolution in config.resolutions for num in config.num_tokens)
+    """Return every resolution, then every route, at every length, in the config's order."""
+    places = [(resolution, config.route(resolution, name)) for resolution, name in config.places]
+    return tuple(Point(resolution, num, route) for resolution, route in places for num in config.num_tokens)
 
 
 def validation_indices(dataset: ImageDataset, num_samples: int) -> list[int]:
@@ -191,7 +207,7 @@ def evaluate_reconstruction(
     for point, wanted in zip(points, missing, strict=True):
         about = {"images": images.fields(), "point": point.params, "checkpoint": checkpoint}
         source = Reconstructions(
-            reconstruct, dataset, indices, point.size, point.num_tokens, config.batch_size, about, codec
+            reconstruct, dataset, indices, point.size, point.num_tokens, config.batch_size, about, codec, point.route
         )
         before = done
         tell = None if on_progress is None else (lambda num, before=before: on_progress(before + num, total))
@@ -201,16 +217,20 @@ def evaluate_reconstruction(
 
 
 def picture_strip(
-    reconstruct: Reconstruct, dataset: ImageDataset, point: Point, num_pictures: int
+    reconstruct: Reconstruct, dataset: ImageDataset, point: Point, num_pictures: int, codec: Codec | None = None
 ) -> tuple[UInt8[Tensor, "num_pictures 3 height width"], UInt8[Tensor, "num_pictures 3 height width"]]:
     """Return the first measured images at `point` and their reconstructions, in [0, 255] on the CPU.
 
-    Every model sees the same images; there are fewer than `num_pictures` if the data set has fewer.
+    Every model sees the same images; there are fewer than `num_pictures` if the data set has fewer. The way of a route
+    needs the codec.
     """
-    reference = dataset.images(validation_indices(dataset, num_pictures), point.size)
-    with torch.no_grad():
-        produced = reconstruct(reference.float() / 255, point.num_tokens)
-    return reference, checked_uint8(produced, reference.shape, point.num_tokens).cpu()
+    indices = validation_indices(dataset, num_pictures)
+    reference = dataset.images(indices, point.size)
+    source = Reconstructions(
+        reconstruct, dataset, indices, point.size, point.num_tokens, len(indices), {}, codec, point.route
+    )
+    produced, _ = source.produced(range(len(indices)), reference, 0.0, False)
+    return reference, produced.cpu()
 
 
 def _measure_point(

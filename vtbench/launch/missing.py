@@ -14,13 +14,14 @@ def missing_values(plan: StudyPlan, record: RunRecord) -> list[str]:
 
 
 def _line(plan: StudyPlan, record: RunRecord, key: ValueKey) -> str:
-    name, version, resolution, num_tokens = key
+    name, version, resolution, num_tokens, route = key
     place = f"{name} at {resolution}{f', L={num_tokens}' if num_tokens is not None else ''}"
+    place += "" if route is None else f", {str(route).replace('_', ' ')}"
     like = [
         value
         for value in record.metrics
-        if (value.name, value.params.get("resolution"), value.params.get("num_tokens"))
-        == (name, resolution, num_tokens)
+        if (value.name, *(value.params.get(each) for each in ("resolution", "num_tokens", "route")))
+        == (name, resolution, num_tokens, route)
     ]
     return f"{place}: {_reason(plan, like[-1], version) if like else 'never measured'}"
 

@@ -10,8 +10,9 @@ from vtbench.schema.study import StudyPlan
 from vtbench.store.layout import Store
 from vtbench.store.outline import RecordOutline, load_outlines
 
-ValueKey = tuple[str, int, str | int | float | None, str | int | float | None]
-"""What makes a stored value one that a plan asks for: metric, its version, resolution, number of tokens."""
+_Param = str | int | float | None
+ValueKey = tuple[str, int, _Param, _Param, _Param]
+"""What makes a stored value one that a plan asks for: metric, its version, resolution, number of tokens, route."""
 
 Retry = Literal["all", "failed", "none"]
 """Which runs that are not done to make: all, only those that failed, or only those that did not."""
@@ -50,9 +51,9 @@ def asked_values(plan: StudyPlan) -> set[ValueKey]:
     """Return what a plan asks each of its runs for."""
     versions = {name: METRICS.load(name).version for name in plan.metrics}
     return {
-        (name, version, resolution, num_tokens)
+        (name, version, resolution, num_tokens, route)
         for name, version in versions.items()
-        for resolution in plan.evaluate.resolutions
+        for resolution, route in plan.evaluate.places
         for num_tokens in plan.evaluate.num_tokens
     }
 
@@ -60,7 +61,13 @@ def asked_values(plan: StudyPlan) -> set[ValueKey]:
 def held_values(plan: StudyPlan, record: RunRecord | RecordOutline) -> set[ValueKey]:
     """Return what a record has of all that the plan could ask for: values over the plan's number of samples."""
     return {
-        (value.name, value.metric_version, value.params.get("resolution"), value.params.get("num_tokens"))
+        (
+            value.name,
+            value.metric_version,
+            value.params.get("resolution"),
+            value.params.get("num_tokens"),
+            value.params.get("route"),
+        )
         for value in record.metrics
         if value.num_samples == plan.evaluate.num_samples
     }

@@ -88,4 +88,4 @@ def measured_bytes(plan: StudyPlan) -> int:
         for each in quantities.values()
         if each.side != "reference" and each.row_shape is not None
     )
-    return row * plan.evaluate.num_samples * len(plan.evaluate.resolutions) * len(plan.evaluate.num_tokens)
+    return row * plan.evaluate.num_samples * len(plan.evaluate.places) * len(plan.evaluate.num_tokens)

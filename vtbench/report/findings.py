@@ -41,7 +41,9 @@ def findings(results: Results) -> Findings:
 def _place(results: Results, point: Point) -> str:
     if point == RUN:
         return "Whole run"
-    return f"{point.label} ({'a training size' if point.resolution in results.training_sizes else 'not trained at'})"
+    if point.route is not None:
+        return point.label
+    return f"{point.label} ({'a training size' if results.is_trained(point) else 'not trained at'})"
 
 
 def _point(results: Results, metric: str, point: Point) -> str:
@@ -96,8 +98,7 @@ def _gain(results: Results) -> list[str]:
             (gain.mean, row.label, point.label)
             for row in results.rows
             for point in results.points_of(PSNR_GAIN)
-            if (point.resolution in results.training_sizes) == trained
-            and (gain := results.spread(row, PSNR_GAIN, point)) is not None
+            if results.is_trained(point) == trained and (gain := results.spread(row, PSNR_GAIN, point)) is not None
         ]
         if found:
             gain_db, label, place = min(found)

@@ -7,6 +7,7 @@ rendered again without the store.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import Any
 from pydantic import Field
 
 from vtbench.errors import StoreError
+from vtbench.evaluate.kept_rows import point_name
 from vtbench.report.image_pairs import ImagePair, image_pairs
 from vtbench.schema.base import Frozen
 from vtbench.schema.record import Provenance, RunError, RunRecord
@@ -41,6 +43,7 @@ class ReportValue(Frozen):
     metric: str
     resolution: str | None
     num_tokens: int | None
+    route: str | None = None
     value: float
     num_samples: int
     protocol: str
@@ -74,6 +77,7 @@ class Strip(Frozen):
     run_id: str
     resolution: str
     num_tokens: int | None
+    route: str | None = None
 
 
 class ReportData(Frozen):
@@ -148,22 +152,24 @@ def _run(run_id: str, record: RunRecord | None) -> ReportRun:
 
 def _values(plan: StudyPlan, records: Mapping[str, RunRecord]) -> tuple[ReportValue, ...]:
     """Return the plan's finite values, each run's once even if several cells share it."""
-    found: dict[tuple[str, str, str | None, int | None], ReportValue] = {}
+    found: dict[tuple[str, str, str | None, int | None, str | None], ReportValue] = {}
     for run_id in dict.fromkeys(cell.run_id for cell in plan.cells if cell.run_id in records):
         for value in query.wanted(plan, records[run_id].metrics):
             resolution, num_tokens = value.params.get("resolution"), value.params.get("num_tokens")
+            route = value.params.get("route")
             made = ReportValue(
                 run_id=run_id,
                 metric=value.name,
                 resolution=None if resolution is None else str(resolution),
                 num_tokens=None if num_tokens is None else int(num_tokens),
+                route=None if route is None else str(route),
                 value=value.value,
                 num_samples=value.num_samples,
                 protocol=value.protocol,
                 interval=value.interval,
                 without_blocks=value.without_blocks,
             )
-            found.setdefault((run_id, made.metric, made.resolution, made.num_tokens), made)
+            found.setdefault((run_id, made.metric, made.resolution, made.num_tokens, made.route), made)
     return tuple(value for value in found.values() if math.isfinite(value.value))
 
 
@@ -220,20 +226,23 @@ def _strips(store: Store, plan: StudyPlan) -> tuple[tuple[Strip, ...], dict[str,
     """Return the strips of each arm's first seed (the originals once) and the files to copy, by their new name."""
     strips: dict[str, Strip] = {}
     files: dict[str, Path] = {}
-    for cell in first_cells(plan):
-        for resolution in plan.evaluate.resolutions:
-            for num_tokens in plan.evaluate.num_tokens:
-                point = f"{resolution}_L{num_tokens or 'full'}"
-                for kind in (ORIGINAL, RECONSTRUCTION):
-                    source = store.samples_dir(cell.run_id) / f"{point}_{kind}.png"
-                    name = f"{point}_{kind}.png" if kind == ORIGINAL else f"{point}_{kind}_{cell.run_id}.png"
-                    if name in strips or not source.exists():
-                        continue
-                    file = f"{SAMPLES_FOLDER}/{name}"
-                    strips[name] = Strip(
-                        file=file, kind=kind, run_id=cell.run_id, resolution=resolution, num_tokens=num_tokens
-                    )
-                    files[name] = source
+    points = [(*place, length) for place in plan.evaluate.places for length in plan.evaluate.num_tokens]
+    for cell, (resolution, route, num_tokens) in itertools.product(first_cells(plan), points):
+        point = point_name(resolution, num_tokens, route)
+        for kind in (ORIGINAL, RECONSTRUCTION):
+            source = store.samples_dir(cell.run_id) / f"{point}_{kind}.png"
+            name = f"{point}_{kind}.png" if kind == ORIGINAL else f"{point}_{kind}_{cell.run_id}.png"
+            if name in strips or not source.exists():
+                continue
+            strips[name] = Strip(
+                file=f"{SAMPLES_FOLDER}/{name}",
+                kind=kind,
+                run_id=cell.run_id,
+                resolution=resolution,
+                num_tokens=num_tokens,
+                route=route,
+            )
+            files[name] = source
     return tuple(strips.values()), files
 
 

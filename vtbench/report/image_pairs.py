@@ -38,6 +38,7 @@ class ImagePair(Frozen):
     metric: str
     resolution: str
     num_tokens: int | None
+    route: str | None = None
     first: tuple[str, ...]
     other: tuple[str, ...]
     num_images: int
@@ -64,8 +65,7 @@ def image_pairs(store: Store, plan: StudyPlan, records: Mapping[str, RunRecord])
     for arms in _comparable(plan):
         values = {arm: {seed: _values(plan, records.get(run)) for seed, run in runs.items()} for arm, runs in arms}
         names = dict.fromkeys(name for by_seed in values.values() for known in by_seed.values() for name in known)
-        for metric, resolution, num_tokens in names:
-            key = metric, resolution, num_tokens
+        for key in names:
             rows = {
                 arm: {
                     seed: numbers
@@ -81,11 +81,12 @@ def image_pairs(store: Store, plan: StudyPlan, records: Mapping[str, RunRecord])
                 if seeds and _same_protocol(key, [values[arm][seed] for arm in (one, two) for seed in seeds]):
                     sides = [tuple(runs_of[arm][seed] for seed in seeds) for arm in (one, two)]
                     differences = np.mean([rows[one][seed] - rows[two][seed] for seed in seeds], axis=0)
-                    found.append(_pair(metric, resolution, num_tokens, sides[0], sides[1], differences))
+                    found.append(_pair(key, sides[0], sides[1], differences))
     return tuple(found)
 
 
-_Key = tuple[str, str, int | None]
+_Key = tuple[str, str, int | None, str | None]
+"""Metric, resolution, number of tokens, route."""
 
 
 def _comparable(plan: StudyPlan) -> Iterator[list[tuple[str, dict[int, str]]]]:
@@ -103,7 +104,7 @@ def _values(plan: StudyPlan, record: RunRecord | None) -> dict[_Key, MetricValue
     """Return the values of a run that the plan asks for and that belong to a point."""
     wanted = [] if record is None else query.wanted(plan, record.metrics)
     return {
-        (value.name, str(value.params["resolution"]), value.params["num_tokens"]): value  # type: ignore[misc]
+        (value.name, *_place(value)): value
         for value in wanted
         if value.num_samples > 1 and "resolution" in value.params and "num_tokens" in value.params
     }
@@ -113,8 +114,7 @@ def image_values(store: Store, run_id: str, value: MetricValue) -> np.ndarray | 
     """Return one number an image, if the value is their mean and they are on disk."""
     if not store.measured_dir(run_id).is_dir():
         return None
-    point = point_name(str(value.params["resolution"]), value.params["num_tokens"])  # type: ignore[arg-type]
-    kept = rows_of(store.measured_dir(run_id) / point, value)
+    kept = rows_of(store.measured_dir(run_id) / point_name(*_place(value)), value)
     if kept is None or len(kept) != 1:
         return None
     numbers = np.asarray(next(iter(kept.values())))
@@ -138,20 +138,30 @@ def _same_protocol(key: _Key, values: list[dict[_Key, MetricValue]]) -> bool:
     return len({known[key].protocol for known in values}) == 1
 
 
+def _place(value: MetricValue) -> tuple[str, int | None, str | None]:
+    """Return resolution, number of tokens and route of a value that belongs to a point."""
+    num_tokens, route = value.params["num_tokens"], value.params.get("route")
+    return (
+        str(value.params["resolution"]),
+        None if num_tokens is None else int(num_tokens),
+        None if route is None else str(route),
+    )
+
+
 def _pair(
-    metric: str,
-    resolution: str,
-    num_tokens: int | None,
+    key: _Key,
     first: tuple[str, ...],
     other: tuple[str, ...],
     differences: np.ndarray,
 ) -> ImagePair:
     estimate, ranks, spread = mean(differences), signed_rank(differences), standardised(differences)
     low, high = bootstrap_interval(differences)
+    metric, resolution, num_tokens, route = key
     return ImagePair(
         metric=metric,
         resolution=resolution,
         num_tokens=num_tokens,
+        route=route,
         first=first,
         other=other,
         num_images=len(differences),

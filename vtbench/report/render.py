@@ -13,6 +13,7 @@ from vtbench.report.plots import ORDER, PLOTS
 from vtbench.report.plots.style import Drawing, PlotData, styled
 from vtbench.report.published import published
 from vtbench.report.results import Results
+from vtbench.report.route_table import route_table
 from vtbench.store.layout import Store
 from vtbench.study.baselines import BASELINES, load_baseline
 
@@ -75,6 +76,9 @@ def _draw(results: Results, folder: Path) -> dict[str, Drawing]:
     return {name: drawing for name, drawing in drawn.items() if drawing is not None}
 
 
+TESTS = (comparison_tables.comparisons, comparison_tables.image_by_image, route_table)
+
+
 def _context(results: Results, baselines: Path) -> dict[str, Any]:
     """Return everything that the templates show, except the drawings."""
     plan = results.plan
@@ -85,7 +89,7 @@ def _context(results: Results, baselines: Path) -> dict[str, Any]:
         "findings": findings(results),
         "measurements": tables.measurements(results),
         "differences": comparison_tables.differences(results),
-        "tests": [*filter(None, (comparison_tables.comparisons(results), comparison_tables.image_by_image(results)))],
+        "tests": [*filter(None, (make(results) for make in TESTS))],
         "published": [published(load_baseline(name, baselines), plan.study.arms) for name in plan.study.published],
         "fairness": tables.fairness(results),
         "provenance": _provenance(results),

@@ -18,15 +18,21 @@ from vtbench.schema.protocol import require_same
 
 @dataclass(frozen=True)
 class Point:
-    """Where something was measured; `num_tokens` None is the full length; no resolution: once a run."""
+    """Where something was measured; `num_tokens` None is the full length; no resolution: once a run.
+
+    `route` is the name of the way to that size, where it is not encoding and decoding at it.
+    """
 
     resolution: str | None
     num_tokens: int | None
+    route: str | None = None
 
     @property
     def label(self) -> str:
         """How tables and plots call it."""
         size = (self.resolution or "").replace("x", "×")
+        if self.route is not None:
+            size = f"{size} {self.route.replace('x', '×').replace('_', ' ')}"
         return f"{size}, L={self.num_tokens}" if self.num_tokens is not None else size
 
     @property
@@ -69,14 +75,16 @@ class Results:
         self.plan = data.plan
         self.rows = _rows(data)
         evaluate = data.plan.evaluate
-        self.points = [Point(size, length) for size in evaluate.resolutions for length in evaluate.num_tokens]
+        self.points = [Point(size, length, way) for size, way in evaluate.places for length in evaluate.num_tokens]
         self.run_info: dict[str, ReportRun] = {run.run_id: run for run in data.runs}
         self._values = {
-            (value.run_id, value.metric, Point(value.resolution, value.num_tokens)): value for value in data.values
+            (value.run_id, value.metric, Point(value.resolution, value.num_tokens, value.route)): value
+            for value in data.values
         }
         self._image_pairs: dict[tuple[str, Point], list[ImagePair]] = {}
         for pair in data.image_pairs:
-            self._image_pairs.setdefault((pair.metric, Point(pair.resolution, pair.num_tokens)), []).append(pair)
+            point = Point(pair.resolution, pair.num_tokens, pair.route)
+            self._image_pairs.setdefault((pair.metric, point), []).append(pair)
         self._of_metric: dict[str, dict[Point, list[ReportValue]]] = {}
         for (_, metric, point), value in self._values.items():
             self._of_metric.setdefault(metric, {}).setdefault(point, []).append(value)
@@ -114,6 +122,10 @@ class Results:
     def training_sizes(self) -> set[str]:
         """Input resolutions that any of the runs was trained at."""
         return {size for spec in self.plan.runs.values() for size in spec.config.mixing.inputs}
+
+    def is_trained(self, point: Point) -> bool:
+        """Return whether any of the runs was trained to reconstruct at a point's size."""
+        return point.route is None and point.resolution in self.training_sizes
 
     @cached_property
     def drawn_rows(self) -> list[Row]:

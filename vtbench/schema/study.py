@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
@@ -12,20 +12,63 @@ from vtbench.schema.cluster import ClusterConfig
 from vtbench.schema.run import SCHEMA_VERSION, RunSpec
 
 
+class Route(Frozen):
+    """A way to a picture that is not as large as what the encoder saw: super-resolution.
+
+    The encoder gets the image at `input`, the decoder makes `decode`, and a plain resize makes `output` of it where
+    that is another size. What comes out is measured against the image at that last size.
+    """
+
+    input: Resolution
+    decode: Resolution
+    output: Resolution | None = None
+    """The size at which it is measured; null: the decoder's."""
+    resize: Literal["bicubic", "bilinear"] = "bicubic"
+
+    @model_validator(mode="after")
+    def _leads_elsewhere(self) -> Route:
+        if self.input == self.decode == self.resolution:
+            raise ValueError(f"the route from {self.input} to itself is no other way; add {self.input} to resolutions")
+        return self
+
+    @property
+    def resolution(self) -> Resolution:
+        """The size at which it is measured."""
+        return self.output or self.decode
+
+    @property
+    def name(self) -> str:
+        """The route beside that size, for example `from_24x24` or `from_24x24_bicubic`."""
+        at = "" if self.decode in (self.input, self.resolution) else f"_at_{self.decode}"
+        return f"from_{self.input}{at}{'' if self.decode == self.resolution else f'_{self.resize}'}"
+
+
 class EvaluateConfig(Frozen):
     """Where and on how much a trained tokenizer is measured.
 
-    Every metric is measured at each resolution; `num_tokens: [null]` means the model's full length. The evaluation is
+    Every metric is measured at each resolution, encoded and decoded at that size, and at the end of each route;
+    `num_tokens: [null]` means the model's full length. The evaluation is
     no part of a run's id: changing it never trains again.
     """
 
     resolutions: tuple[Resolution, ...]
+    routes: tuple[Route, ...] = ()
     num_tokens: tuple[PositiveInt | None, ...] = (None,)
     num_samples: PositiveInt
     batch_size: PositiveInt = 16
     num_pictures: PositiveInt = 8
     """How many images of the picture grids each run keeps."""
     throughput_repeats: PositiveInt = 5
+
+    @property
+    def places(self) -> tuple[tuple[Resolution, str | None], ...]:
+        """Size and name of the route (None: no other size than this) of all that is measured, in order."""
+        plain = [(resolution, None) for resolution in self.resolutions]
+        return (*plain, *((route.resolution, route.name) for route in self.routes))
+
+    def route(self, resolution: Resolution, name: str | None) -> Route | None:
+        """Return the route that leads to a place; None where there is none."""
+        return next((each for each in self.routes if (each.resolution, each.name) == (resolution, name)), None)
 
 
 class Arm(Frozen):

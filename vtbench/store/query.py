@@ -243,11 +243,11 @@ def _value(value: MetricValue) -> dict[str, Any]:
 
 def wanted(plan: StudyPlan, values: tuple[MetricValue, ...]) -> list[MetricValue]:
     """Return one value for each metric and point that the plan asks for; see `rows` for which."""
-    evaluate = plan.evaluate
+    evaluate, places = plan.evaluate, set(plan.evaluate.places)
     best: dict[str, tuple[tuple[bool, int, int], MetricValue]] = {}
     for order, value in enumerate(values):
         params = value.params
-        if "resolution" in params and params["resolution"] not in evaluate.resolutions:
+        if "resolution" in params and (params["resolution"], params.get("route")) not in places:
             continue
         if "num_tokens" in params and params["num_tokens"] not in evaluate.num_tokens:
             continue

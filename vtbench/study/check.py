@@ -127,6 +127,9 @@ def _size_problems(model: Tokenizer, config: RunConfig, plan: StudyPlan) -> Iter
         checks += [(("train", "num_tokens", end), first, getattr(lengths, end)) for end in ("min", "max")]
     for index, resolution in enumerate(plan.evaluate.resolutions):
         checks.append((("evaluate", "resolutions", index), parse_resolution(resolution), None))
+    for index, route in enumerate(plan.evaluate.routes):
+        for end in ("input", "decode"):
+            checks.append((("evaluate", "routes", index, end), parse_resolution(getattr(route, end)), None))
     checks += [(("evaluate", "num_tokens", index), first, n) for index, n in enumerate(plan.evaluate.num_tokens) if n]
     for path, size, num_tokens in checks:
         try:

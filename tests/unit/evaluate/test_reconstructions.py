@@ -7,7 +7,8 @@ import torch
 from vtbench.data.dataset import ImageDataset
 from vtbench.errors import ResolutionError, TrainingError
 from vtbench.evaluate.perturbation import perturbed
-from vtbench.evaluate.reconstructions import Codec, Reconstructions, checked_uint8
+from vtbench.evaluate.reconstructions import Codec, Reconstructions, checked_uint8, decoded_along
+from vtbench.schema.study import Route
 
 SIZE = (4, 6)
 
@@ -89,3 +90,44 @@ def test_bad_reconstructions_are_named():
         checked_uint8(torch.full((2, 3, *SIZE), float("nan")), (2, 3, *SIZE), None)
     with pytest.raises(ResolutionError, match=r"at 4x6, 8 tokens have shape \(2, 3, 4, 5\)"):
         checked_uint8(torch.zeros(2, 3, 4, 5), (2, 3, *SIZE), 8)
+
+
+def test_a_route_encodes_at_its_input_and_lands_on_its_output():
+    sizes = []
+
+    class Noting(_Codec):
+        def tokenize(self, images, num_tokens):
+            sizes.append(tuple(images.shape[-2:]))
+            return super().tokenize(images, num_tokens)
+
+        def detokenize(self, codes, size, num_tokens):
+            sizes.append(size)
+            return super().detokenize(codes, size, num_tokens)
+
+    route = Route(input="2x3", decode="2x4", output="4x6")
+    source = Reconstructions(_no_reconstruct, _Images(), range(10, 30), SIZE, None, 8, {}, Noting().as_codec(), route)
+    images, codes = source.produced(range(2), source.reference(range(2)), 0.0, False)
+    assert sizes == [(2, 3), (2, 4)]
+    assert images.shape == (2, 3, *SIZE)
+    assert images[:, 0, 0, 0].tolist() == [10, 11]
+    assert codes.shape == (2, 1, 5)
+    _, others = source.produced(range(2), source.reference(range(2)), 0.9, True)
+    assert not torch.equal(others, codes)
+
+
+def _no_reconstruct(images, num_tokens):
+    raise AssertionError("a route goes through the codes")
+
+
+def test_enlarging_is_the_filter_that_was_named():
+    ramp = torch.linspace(0, 1, 4).expand(1, 3, 4, 4)
+    codec = Codec(lambda images, n: images, lambda codes, size, n: ramp, lambda codes: codes, lambda: None)
+    found = {}
+    for resize in ("bicubic", "bilinear"):
+        route = Route(input="2x2", decode="4x4", output="8x8", resize=resize)
+        found[resize] = decoded_along(route, codec, torch.zeros(1), None)
+        assert found[resize].shape == (1, 3, 8, 8)
+        assert (found[resize].diff(dim=3) > -0.1).all()
+    assert not torch.equal(found["bicubic"], found["bilinear"])
+    by_hand = torch.nn.functional.interpolate(ramp, (8, 8), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(found["bilinear"], by_hand)

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from vtbench.schema.run import Component, MixingConfig, RunConfig, RunSpec, TrainConfig
-from vtbench.schema.study import Arm, ArmFacts, Cell, EvaluateConfig, Profile, Study, StudyPlan
+from vtbench.schema.study import Arm, ArmFacts, Cell, EvaluateConfig, Profile, Route, Study, StudyPlan
 
 
 @pytest.fixture
@@ -74,3 +74,17 @@ def test_the_command_makes_the_plan_again(plan):
     assert plan.command == "python -m vtbench run studies/small.yaml --profile tiny --seeds 1"
     set_apart = plan.model_copy(update={"seeds": (4, 7), "overrides": {"train.steps": 3}})
     assert set_apart.command == "python -m vtbench run studies/small.yaml --profile tiny --set train.steps=3"
+
+
+def test_routes_are_places_after_the_resolutions():
+    native, enlarged = Route(input="8x8", decode="32x32"), Route(input="8x8", decode="16x16", output="32x32")
+    config = EvaluateConfig(resolutions=("32x32",), routes=(native, enlarged), num_samples=1)
+    assert config.places == (("32x32", None), ("32x32", "from_8x8"), ("32x32", "from_8x8_at_16x16_bicubic"))
+    assert [config.route(*place) for place in config.places] == [None, native, enlarged]
+    same = Route(input="8x8", decode="8x8", output="32x32", resize="bilinear")
+    assert (same.name, same.resolution) == ("from_8x8_bilinear", "32x32")
+
+
+def test_a_route_leads_to_another_size():
+    with pytest.raises(ValidationError, match="no other way; add 8x8 to resolutions"):
+        Route(input="8x8", decode="8x8")

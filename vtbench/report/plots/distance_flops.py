@@ -54,8 +54,8 @@ def distance_flops(data: PlotData) -> Drawing | None:
 
 
 def _panel(axes: Axes, results: Results, metric: str, point: Point) -> None:
-    trained = point.resolution in results.training_sizes
-    axes.set_title(f"{point.label} ({'trained at' if trained else 'not trained at'})")
+    trained = "trained at" if results.is_trained(point) else "not trained at"
+    axes.set_title(point.label if point.route is not None else f"{point.label} ({trained})")
     axes.set_xlabel(f"{display(GFLOPS).label} an image")
     highest = 0.0
     for row in results.drawn_rows:

@@ -33,8 +33,8 @@ MARGIN = 1.06
 def distance_resolution(data: PlotData) -> Drawing | None:
     """Return the plot, one panel a latent length; None if the main metric has no values at two sizes or more."""
     results, metric = data.results, data.results.main_metric
-    points = results.points_of(metric)
-    measured = {value.resolution for value in results.values_of(metric)} - {None}
+    points = [point for point in results.points_of(metric) if point.route is None]
+    measured = {value.resolution for value in results.values_of(metric) if value.route is None} - {None}
     if len(measured) < 2:
         return None
     lengths = list(dict.fromkeys(point.num_tokens for point in points))

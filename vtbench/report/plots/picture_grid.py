@@ -83,15 +83,16 @@ def _caption(results: Results) -> str:
 def _block(data: PlotData, point: Point) -> _Block | None:
     """Return the pictures of one point, or None if there are none."""
     results = data.results
-    strips = [strip for strip in results.data.strips if Point(strip.resolution, strip.num_tokens) == point]
+    strips = [strip for strip in results.data.strips if Point(strip.resolution, strip.num_tokens, strip.route) == point]
     if not strips or point.resolution is None:
         return None
     originals = next((strip for strip in strips if strip.kind == ORIGINAL), None)
     rows = [("Original", _pixels(data, originals))]
     rows += [(row.label, _pixels(data, _of(row, strips))) for row in results.drawn_rows]
     height, width = parse_resolution(point.resolution)
-    trained = "trained at" if point.resolution in results.training_sizes else "not trained at"
-    return _Block(f"{point.label} ({trained})", rows, round(height * _scale(height, width)))
+    trained = "trained at" if results.is_trained(point) else "not trained at"
+    heading = point.label if point.route is not None else f"{point.label} ({trained})"
+    return _Block(heading, rows, round(height * _scale(height, width)))
 
 
 def _of(row: Row, strips: list[Strip]) -> Strip | None:

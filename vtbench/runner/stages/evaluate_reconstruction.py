@@ -39,9 +39,10 @@ def run(context: RunContext) -> None:
     evaluate, precision, writer = context.plan.evaluate, context.spec.config.train.precision, context.writer
     points = evaluation_points(evaluate)
     started = time.monotonic()
-    context.val_data.prepare([point.size for point in points])
+    context.val_data.prepare(list(dict.fromkeys(size for point in points for size in (point.size, point.input_size))))
     known = {value.key for value in writer.record.metrics}
     model = _Model(context)
+    codec = Codec(model.tokenize, model.detokenize, model.lookup, model.codebook_sizes)
     measured = evaluate_reconstruction(
         model.reconstruct,
         context.val_data,
@@ -55,7 +56,7 @@ def run(context: RunContext) -> None:
         train_dataset=context.train_data,
         precision=precision,
         measured_dir=context.store.measured_dir(context.spec.run_id),
-        codec=Codec(model.tokenize, model.detokenize, model.lookup, model.codebook_sizes),
+        codec=codec,
         device=context.device,
     )
     protocols = _protocols(context)
@@ -65,7 +66,7 @@ def run(context: RunContext) -> None:
             writer.add_metrics(values, {value.protocol: protocols[value.protocol] for value in values})
             num_new += len(values)
         if is_main():
-            _keep_pictures(context, model.reconstruct, point)
+            _keep_pictures(context, model.reconstruct, codec, point)
     if num_new or not context.is_done(NAME):
         writer.set_stage(StageRecord(name=NAME, status="done", seconds=time.monotonic() - started))
 
@@ -120,14 +121,12 @@ def _protocols(context: RunContext) -> dict[str, dict[str, Any]]:
     return {each.protocol.fingerprint(): each.protocol.fields() for each in todo}
 
 
-def _keep_pictures(context: RunContext, reconstruct: Reconstruct, point: Point) -> None:
+def _keep_pictures(context: RunContext, reconstruct: Reconstruct, codec: Codec, point: Point) -> None:
     folder = context.store.samples_dir(context.spec.run_id)
-    length = "full" if point.num_tokens is None else str(point.num_tokens)
-    stem = f"{point.resolution}_L{length}"
-    paths = [folder / f"{stem}_original.png", folder / f"{stem}_reconstruction.png"]
+    paths = [folder / f"{point.name}_original.png", folder / f"{point.name}_reconstruction.png"]
     if all(path.exists() for path in paths):
         return
-    strips = picture_strip(reconstruct, context.val_data, point, context.plan.evaluate.num_pictures)
+    strips = picture_strip(reconstruct, context.val_data, point, context.plan.evaluate.num_pictures, codec)
     for path, images in zip(paths, strips, strict=True):
         _write_strip(path, images)
 

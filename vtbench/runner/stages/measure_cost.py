@@ -7,7 +7,6 @@ import time
 from vtbench.cost.tokenizer import measure_tokenizer
 from vtbench.evaluate.suite import Point, evaluation_points, validation_indices
 from vtbench.runner.context import RunContext
-from vtbench.schema.base import parse_resolution
 from vtbench.schema.record import StageRecord
 
 NAME = "measure_cost"
@@ -16,10 +15,8 @@ NAME = "measure_cost"
 def run(context: RunContext) -> None:
     """Measure the points whose GFLOPs the record lacks."""
     evaluate, writer, started = context.plan.evaluate, context.writer, time.monotonic()
-    known = {
-        (v.params.get("resolution"), v.params.get("num_tokens")) for v in writer.record.metrics if v.name == "gflops"
-    }
-    missing = [p for p in evaluation_points(evaluate) if (p.resolution, p.num_tokens) not in known]
+    known = [v.params for v in writer.record.metrics if v.name == "gflops"]
+    missing = [p for p in evaluation_points(evaluate) if not any(p.params == _place(params) for params in known)]
     if missing:
         _measure(context, missing)
     if missing or not context.is_done(NAME):
@@ -30,14 +27,21 @@ def _measure(context: RunContext, points: list[Point]) -> None:
     evaluate = context.plan.evaluate
     model = context.trained_tokenizer()
     indices = validation_indices(context.val_data, evaluate.batch_size)
-    for resolution in dict.fromkeys(point.resolution for point in points):
-        images = context.val_data.images(indices, parse_resolution(resolution)).float() / 255
-        lengths = [point.num_tokens for point in points if point.resolution == resolution]
+    for resolution, route in dict.fromkeys((point.resolution, point.route) for point in points):
+        alike = [point for point in points if (point.resolution, point.route) == (resolution, route)]
+        images = context.val_data.images(indices, alike[0].input_size).float() / 255
         values = measure_tokenizer(
             model,
             images,
             checkpoint=context.weights_id,
-            num_tokens=lengths,
+            num_tokens=[point.num_tokens for point in alike],
             repeats=evaluate.throughput_repeats,
+            decode_size=alike[0].decode_size,
+            place={name: value for name, value in alike[0].params.items() if name != "num_tokens"},
         )
         context.writer.add_metrics(values)
+
+
+def _place(params: dict[str, str | int | float | None]) -> dict[str, str | int | float | None]:
+    """Return what of a value's `params` names its point."""
+    return {name: value for name, value in params.items() if name in ("resolution", "num_tokens", "route")}

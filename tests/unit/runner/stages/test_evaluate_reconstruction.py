@@ -6,12 +6,14 @@ from PIL import Image
 
 from vtbench.errors import StoreError
 from vtbench.evaluate.kept_rows import point_name, rows_of
+from vtbench.launch.missing import missing_values
 from vtbench.models.tokenizers.vibetoken import VibeToken
 from vtbench.runner.stages import evaluate_reconstruction, train_tokenizer
 from vtbench.schema.record import StageRecord
-from vtbench.store.query import load_progress
+from vtbench.store.query import load_progress, wanted
 
 NAME = evaluate_reconstruction.NAME
+KINDS = ("original", "reconstruction")
 
 
 @pytest.fixture
@@ -138,3 +140,29 @@ def test_codes_are_measured(make_plan, open_context):
         values = {value.name: value.value for value in context.writer.record.metrics}
     assert values["bits_per_pixel"] == 4 * 4 * 4 / 16**2  # 4 codebooks of 16 entries, 4 tokens
     assert 0 < values["codebook_usage"] <= 1
+
+
+def test_routes_are_points_of_their_own(make_plan, open_context, store):
+    routes = [{"input": "16x16", "decode": "16x24"}, {"input": "16x16", "decode": "16x16", "output": "16x24"}]
+    plan = make_plan(evaluate__resolutions=["16x24"], evaluate__routes=routes)
+    with open_context(plan) as context:
+        train_tokenizer.run(context)
+        evaluate_reconstruction.run(context)
+        record = context.writer.record
+        psnr = {v.params.get("route"): v for v in record.metrics if v.name == "psnr"}
+        assert list(psnr) == [None, "from_16x16", "from_16x16_bicubic"]
+        assert psnr["from_16x16_bicubic"].value not in (psnr[None].value, psnr["from_16x16"].value)
+        assert "route" not in psnr[None].params
+        assert len({v.value for v in record.metrics if v.name == "psnr_mean_image"}) == 1
+        stems = ("16x24_Lfull", "16x24_Lfull_from_16x16", "16x24_Lfull_from_16x16_bicubic")
+        assert pictures(context) == sorted(f"{stem}_{kind}.png" for stem in stems for kind in KINDS)
+        for value in psnr.values():
+            point = point_name("16x24", None, value.params.get("route"))
+            rows = rows_of(store.measured_dir(context.spec.run_id) / point, value)
+            assert next(iter(rows.values())).mean() == pytest.approx(value.value)
+        evaluate_reconstruction.run(context)
+        assert context.writer.record.metrics == record.metrics
+        assert {v.key for v in wanted(plan, record.metrics)} == {v.key for v in record.metrics}
+        plain = plan.model_copy(update={"evaluate": plan.evaluate.model_copy(update={"routes": ()})})
+        assert {v.params.get("route") for v in wanted(plain, record.metrics)} == {None}
+        assert missing_values(plan, record) == []

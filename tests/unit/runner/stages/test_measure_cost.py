@@ -56,3 +56,20 @@ def test_only_what_is_missing_is_measured(context):
     assert by_point(context, "gflops").keys() == POINTS
     known = {value.key: value for value in kept}
     assert all(value == known[value.key] for value in context.writer.record.metrics if value.key in known)
+
+
+def test_a_route_costs_encoding_at_one_size_and_decoding_at_another(make_plan, open_context):
+    routes = [{"input": "16x16", "decode": "16x24"}]
+    with open_context(make_plan(evaluate__resolutions=["16x24"], evaluate__routes=routes)) as context:
+        train_tokenizer.run(context)
+        measure_cost.run(context)
+        found = {v.params.get("route"): v.value for v in context.writer.record.metrics if v.name == "gflops"}
+        model = context.trained_tokenizer()
+        assert found == {
+            None: count_tokenizer(model, (16, 24)).gflops,
+            "from_16x16": count_tokenizer(model, (16, 16), decode_size=(16, 24)).gflops,
+        }
+        assert found["from_16x16"] < found[None]
+        record = context.writer.record
+        measure_cost.run(context)
+        assert context.writer.record == record
