@@ -36,7 +36,7 @@ def distance_length(data: PlotData) -> Drawing | None:
     """Return the plot; None if the main metric has no values at two numbers of tokens or more."""
     results, main = data.results, data.results.main_metric
     measured = {value.num_tokens for value in results.values_of(main)} - {None}
-    points = [point for point in results.points_of(main) if point.num_tokens in measured]
+    points = [point for point in results.points_of(main) if point.num_tokens in measured and point.route is None]
     if len(measured) < 2:
         return None
     sizes = list(dict.fromkeys(point.resolution for point in points))

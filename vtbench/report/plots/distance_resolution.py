@@ -1,4 +1,8 @@
-"""The main distance against the resolution, a line an arm, both axes logarithmic."""
+"""The main distance against the resolution, a line an arm, both axes logarithmic.
+
+Where a study measures other shapes beside squares, the line is that of the squares, and the other shapes have a panel
+of their own: two shapes of one area have the same place on the axis of resolutions.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ from vtbench.report.plots.style import (
     samples_text,
 )
 from vtbench.report.results import Point, Results, Row
+from vtbench.schema.base import parse_resolution
 
 MARGIN = 1.06
 """How far the shade of the training sizes reaches beyond them, as a factor."""
@@ -33,13 +38,19 @@ def distance_resolution(data: PlotData) -> Drawing | None:
     if len(measured) < 2:
         return None
     lengths = list(dict.fromkeys(point.num_tokens for point in points))
-    figure = new_figure(WIDTH_INCHES, 4.2)
-    panels = figure.subplots(1, len(lengths), sharey=True, squeeze=False)[0]
-    for axes, length in zip(panels, lengths, strict=True):
-        of_length = sorted((point for point in points if point.num_tokens == length), key=lambda point: point.side)
-        _panel(axes, results, metric, of_length)
+    squares = [point for point in points if _is_square(point)]
+    others = [point for point in points if point not in squares] if squares else []
+    figure = new_figure(WIDTH_INCHES, 7.6 if others else 4.2)
+    grid = figure.subplots(2 if others else 1, len(lengths), sharey=True, squeeze=False)
+    panels = grid[0]
+    for index, length in enumerate(lengths):
+        of_length = sorted((p for p in squares or points if p.num_tokens == length), key=lambda point: point.side)
+        _panel(panels[index], results, metric, of_length)
+        if others:
+            _shapes(grid[1][index], results, metric, [point for point in others if point.num_tokens == length])
+            grid[1][index].set_ylabel(display(metric).label if index == 0 else "")
         if length is not None or len(lengths) > 1:
-            axes.set_title(f"L = {length}" if length is not None else "full length")
+            panels[index].set_title(f"L = {length}" if length is not None else "full length")
     panels[0].set_ylabel(display(metric).label)
     log_if_positive(panels[0], [value.value for value in results.values_of(metric)])
     legend_below(figure, panels[0], 2 if len(results.drawn_rows) <= 4 else 3)
@@ -47,7 +58,30 @@ def distance_resolution(data: PlotData) -> Drawing | None:
         f"{display(metric).label} against the resolution of evaluation, {samples_text(results, metric)}."
         f" {direction_text(metric)} Lines are means over seeds, bands their range; shaded: sizes trained at."
     )
+    if others:
+        caption += " Below: other shapes (height × width), bars for the range; starred: trained at by an arm."
     return Drawing(figure, "Distance against resolution", caption + rows_text(results))
+
+
+def _is_square(point: Point) -> bool:
+    height, width = parse_resolution(point.resolution or "1x1")
+    return height == width
+
+
+def _shapes(axes: Axes, results: Results, metric: str, points: list[Point]) -> None:
+    """Draw the points side by side, in the plan's order, arm beside arm."""
+    rows = results.drawn_rows
+    for place, point in enumerate(points):
+        for index, row in enumerate(rows):
+            seeds = list(results.by_seed(row, metric, point).values())
+            x = place + 0.6 * ((index + 0.5) / len(rows) - 0.5)
+            if seeds:
+                axes.plot([x, x], [min(seeds), max(seeds)], color=colour(row), lw=1.2)
+                axes.plot([x], [sum(seeds) / len(seeds)], color=colour(row), marker=marker(row), markersize=5)
+    labels = [point.label.partition(",")[0] for point in points]
+    stars = ["*" if point.resolution in results.training_sizes else "" for point in points]
+    axes.set_xticks(range(len(points)), [label + star for label, star in zip(labels, stars, strict=True)])
+    axes.set_xlabel("other shapes")
 
 
 def _panel(axes: Axes, results: Results, metric: str, points: list[Point]) -> None:
