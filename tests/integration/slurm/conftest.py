@@ -169,9 +169,10 @@ class Slurm:
         return dict(line.split() for line in lines if line)
 
     def nudge(self):
-        """Let held requeued jobs start now: Slurm would hold them for a minute or two."""
+        """Let requeued jobs start now, which Slurm lets wait for a minute or two, or holds where a node was too slow."""
         for job_id, state in self.jobs().items():
             if state == "PENDING":
+                self._run(["scontrol", "release", job_id])
                 self._run(["scontrol", "update", f"JobId={job_id}", "StartTime=now"])
 
     def cancel_all(self):
@@ -321,6 +322,8 @@ def site(place, slurm, monkeypatch):
     """The study of seconds, on a machine that is a cluster."""
     monkeypatch.setenv("SLURM_CONF", str(slurm.config))
     yield Site(place, slurm)
+    # shown where a test fails
+    print(slurm.call("squeue", "--all", "--format=%i %j %T %r %N"), slurm.logs())
     slurm.cancel_all()
 
 
