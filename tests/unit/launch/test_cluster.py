@@ -140,9 +140,8 @@ def test_generators_are_submitted_after_the_jobs_of_their_tokenizers(store, make
     first, second = (plan.runs[cell.run_id] for cell in plan.cells)
     numbers = slurm.folder / "number"
     numbers.write_text("11")
-    slurm.says(
-        "sbatch", "", before=f'n=$(<{numbers}); echo $((n + 1)) > {numbers}; echo "Submitted batch job $((n+1))"'
-    )
+    count = f"n=$(($(<{numbers}) + 1)); echo $n > {numbers}"
+    slurm.says("sbatch", "", before=f"{count}; echo Submitted batch job $n")
     assert submit(store, plan, events) == list(plan.runs)
     made = {each.job_id: each for each in ledger.submissions(store)}
     assert made["12"].run_ids == (first.needs[0], second.needs[0])

@@ -103,6 +103,6 @@ def test_a_generators_run_needs_the_run_without_it():
     config = _config().model_copy(update={"generator": generator})
     assert (config.trained.steps, config.of_tokenizer().trained.steps) == (5, 10)
     assert config.of_tokenizer() == _config()
+    drawn = train.model_copy(update={"num_tokens": NumTokensRange(min=1, max=2)})
     with pytest.raises(ValidationError, match=r"give their length in tokens\.num_tokens"):
-        lengths = NumTokensRange(min=1, max=2)
-        GeneratorConfig(model=generator.model, tokens=tokens, train=train.model_copy(update={"num_tokens": lengths}))
+        GeneratorConfig(model=generator.model, tokens=tokens, train=drawn)
