@@ -76,7 +76,7 @@ def facts(plan: StudyPlan) -> tuple[ArmFacts, ...]:
 
 
 def _facts(plan: StudyPlan) -> Iterator[ArmFacts]:
-    counted: dict[str, tuple[int, int, float]] = {}
+    counted: dict[str, tuple[int, str, float]] = {}
     for cell in plan.cells:
         if cell.seed != plan.seeds[0]:
             continue
@@ -84,7 +84,7 @@ def _facts(plan: StudyPlan) -> Iterator[ArmFacts]:
         key = config.model_dump_json(include={"tokenizer": True, "mixing": True, "train": {"num_tokens"}})
         if key not in counted:
             model = build_on_meta(config.tokenizer)
-            counted[key] = num_parameters(model), model.max_num_tokens, _forward_flops(model, config)
+            counted[key] = num_parameters(model), _full_lengths(model, config), _forward_flops(model, config)
         parameters, full_length, forward = counted[key]
         images = config.train.steps * config.train.batch_size
         lengths = config.train.num_tokens
@@ -95,7 +95,7 @@ def _facts(plan: StudyPlan) -> Iterator[ArmFacts]:
             training_flops=training_flops(forward, images),
             images_seen=images,
             steps=config.train.steps,
-            num_tokens=str(full_length) if lengths is None else _lengths_text(lengths),
+            num_tokens=full_length if lengths is None else _lengths_text(lengths),
         )
 
 
@@ -118,6 +118,12 @@ def differences(facts: Sequence[ArmFacts]) -> list[str]:
         shares = ", ".join(f"{label} {length}" for length, label in pairs)
         sentences.append(f"Arms differ in the number of tokens: {shares}.")
     return sentences
+
+
+def _full_lengths(model: Tokenizer, config: RunConfig) -> str:
+    """Return the number of tokens of training images, or the least and the most where their sizes decide."""
+    found = {model.num_tokens_at(source) for source, _ in size_pairs(config.mixing)}
+    return str(*found) if len(found) == 1 else f"{min(found)}-{max(found)}"
 
 
 def _lengths_text(lengths: NumTokensRange) -> str:
@@ -147,17 +153,27 @@ def _forward_flops(model: Tokenizer, config: RunConfig) -> float:
             decodes[target, _part(geometry, encoder=False)] += weight / NUM_DRAWS
     size = next(iter(encodes))[0]
     with torch.no_grad(), plain_kernels(), known_kernels():
-        latents = model.encode_uncut(torch.empty(1, 3, *size, device="meta"), next(iter(encodes))[1])
-        z_q = model.quantize(latents).z_q
-        total = _once(config, ("quantize", latents.shape), lambda: count_twin(_Quantize(model).eval(), latents).flops)
+        first = model.encode_uncut(torch.empty(1, 3, *size, device="meta"), next(iter(encodes))[1])
+
+        def latents_at(size: Size) -> Tensor:
+            return first if model.max_num_tokens else first.new_empty(1, model.num_tokens_at(size), first.shape[2])
+
+        total = 0.0
         for (size, geometry), share in encodes.items():
-            images = torch.empty(1, 3, *size, device="meta")
+            images, latents = torch.empty(1, 3, *size, device="meta"), latents_at(size)
             encode = partial(model.encode_uncut, images, geometry)
             total += share * _once(config, ("encode", size, geometry), partial(_LAYERS.flops, model, encode))
+            quantize = partial(_quantize_flops, model, latents)
+            total += share * _once(config, ("quantize", latents.shape), quantize)
         for (size, geometry), share in decodes.items():
+            z_q = latents_at(size)
             decode = partial(model.decode, z_q, size, geometry)
             total += share * _once(config, ("decode", z_q.shape, size, geometry), partial(_LAYERS.flops, model, decode))
     return total
+
+
+def _quantize_flops(model: Tokenizer, latents: Tensor) -> int:
+    return count_twin(_Quantize(model).eval(), latents).flops
 
 
 def _once(config: RunConfig, work: tuple[Hashable, ...], count: Callable[[], float]) -> float:
