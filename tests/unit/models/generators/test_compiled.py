@@ -1,7 +1,7 @@
 """The compiled step computes what the plain one does.
 
-Traced and run by `aot_eager`, which needs no C++ compiler and takes seconds, where `inductor` takes a minute a model; what
-is compiled, how often, and what enters it is the same.
+Traced and run by `aot_eager`, which needs no C++ compiler and takes seconds, where `inductor` takes a minute a model.
+What is compiled, how often, and what enters it is the same.
 """
 
 import json
