@@ -136,7 +136,8 @@ def compare_loops(batch: int, rounds: int, most_tokens: int | None, cases: list[
             middle, least, most = ratios(times, "plain", "ours", clock)
             print(
                 f"  tokens a {word} second: plain {speed['plain']:,.0f}, ours {speed['ours']:,.0f};"
-                f" ratio {middle:.2f} ({least:.2f} to {most:.2f} in {rounds} rounds)"
+                f" ratio {middle:.2f} ({least:.2f} to {most:.2f} in {rounds} rounds)",
+                flush=True,
             )
 
 

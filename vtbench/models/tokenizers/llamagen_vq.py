@@ -69,6 +69,7 @@ class LlamaGenVq(Tokenizer):
     """The tokenizer; see the module."""
 
     Config: ClassVar[type[Frozen]] = LlamaGenVqConfig
+    max_num_tokens: None
 
     def __init__(self, config: LlamaGenVqConfig) -> None:
         super().__init__()
