@@ -44,6 +44,9 @@ CASES = {
 }
 """Size, side of the grid and codebook of what is compared."""
 
+SIDES = (64, 256)
+"""Of the square images between which growth is measured, in pixels."""
+
 Times = dict[str, list[tuple[float, float]]]
 """Wall and CPU seconds of each round."""
 
@@ -110,29 +113,34 @@ def _lively(model: Generator) -> Generator:
     return model.eval()
 
 
-def compare_loops(batch: int, rounds: int, most_tokens: int | None, cases: list[int] | None) -> None:
-    """Print, for each case, tokens a second of both loops and their ratio."""
+def loops(name: str, batch: int, rounds: int, most_tokens: int | None = None) -> tuple[int, Times]:
+    """Return the number of tokens sampled, and the seconds of `plain` and `ours`, for a case of `CASES`."""
+    size, side, codebook_size = CASES[name]
     labels = torch.arange(batch) % NUM_CLASSES
     condition, seeds = Condition(labels=labels), range(batch)
-    chosen = [list(CASES)[number] for number in cases or range(len(CASES))]
-    for name in chosen:
-        size, side, codebook_size = CASES[name]
-        torch.manual_seed(0)
-        config = LlamaGenConfig(size=size, grid_size=(side, side), codebook_size=codebook_size, num_classes=NUM_CLASSES)
-        model = LlamaGen(config)
-        _lively(model)
-        num_tokens = min(side * side, most_tokens or side * side)
-        ours = model.generate(condition, min(num_tokens, 32), cfg_scale=CFG_SCALE, greedy=True)[:, 0]
-        if not torch.equal(ours, plain_loop(model, labels, ours.shape[1], greedy=True)):
-            raise SystemExit(f"{name}: the two loops do not compute the same")
-        jobs: dict[str, Callable[[], object]] = {
-            "plain": lambda model=model, n=num_tokens: plain_loop(model, labels, n),
-            "ours": lambda model=model, n=num_tokens: model.generate(condition, n, seeds=seeds, cfg_scale=CFG_SCALE),
-        }
-        times = in_turn(jobs, rounds)
+    torch.manual_seed(0)
+    model = LlamaGen(
+        LlamaGenConfig(size=size, grid_size=(side, side), codebook_size=codebook_size, num_classes=NUM_CLASSES)
+    )
+    _lively(model)
+    num_tokens = min(side * side, most_tokens or side * side)
+    ours = model.generate(condition, min(num_tokens, 32), cfg_scale=CFG_SCALE, greedy=True)[:, 0]
+    if not torch.equal(ours, plain_loop(model, labels, ours.shape[1], greedy=True)):
+        raise SystemExit(f"{name}: the two loops do not compute the same")
+    jobs: dict[str, Callable[[], object]] = {
+        "plain": lambda: plain_loop(model, labels, num_tokens),
+        "ours": lambda: model.generate(condition, num_tokens, seeds=seeds, cfg_scale=CFG_SCALE),
+    }
+    return num_tokens, in_turn(jobs, rounds)
+
+
+def compare_loops(batch: int, rounds: int, most_tokens: int | None, cases: list[int] | None) -> None:
+    """Print, for each case, tokens a second of both loops and their ratio."""
+    for name in [list(CASES)[number] for number in cases or range(len(CASES))]:
+        num_tokens, times = loops(name, batch, rounds, most_tokens)
         print(f"{name}, {num_tokens} sampled, batch {batch}")
         for clock, word in enumerate(("wall", "CPU")):
-            speed = {job: batch * num_tokens / statistics.median(t[clock] for t in times[job]) for job in jobs}
+            speed = {job: batch * num_tokens / statistics.median(t[clock] for t in times[job]) for job in times}
             middle, least, most = ratios(times, "plain", "ours", clock)
             print(
                 f"  tokens a {word} second: plain {speed['plain']:,.0f}, ours {speed['ours']:,.0f};"
@@ -171,28 +179,35 @@ def _grid_like(side: int) -> tuple[LlamaGen, LlamaGenVq]:
     return LlamaGen(numbers), LlamaGenVq(tokenizer)
 
 
-def growth(batch: int, rounds: int) -> None:
-    """Print how the seconds of sampling and decoding grow from 64x64 to 256x256 pixels."""
+def growth(batch: int, rounds: int) -> Times:
+    """Return the seconds of `fixed 64 sample`, `grid 256 decode` and so on, and of both parts together."""
     jobs: dict[str, Callable[[], object]] = {}
     torch.manual_seed(0)
     fixed = _vibetoken_like()
-    for side in (64, 256):
-        for name, (model, tokenizer) in (("fixed", fixed), ("grid", _grid_like(side // 8))):
-            _lively(model)
-            jobs |= _jobs(f"{name} {side}", model, tokenizer.eval(), side, batch)
+    models: list[tuple[str, int, Generator, Tokenizer]] = []
+    for side in SIDES:
+        models += [("fixed", side, *fixed), ("grid", side, *_grid_like(side // 8))]
+    for name, side, model, tokenizer in models:
+        jobs |= _jobs(f"{name} {side}", _lively(model), tokenizer.eval(), side, batch)
     times = in_turn(jobs, rounds)
-    for name in jobs:
-        wall, cpu = (statistics.median(t[clock] for t in times[name]) / batch for clock in (0, 1))
+    for name, side, _, _ in models:
+        pairs = zip(times[f"{name} {side} sample"], times[f"{name} {side} decode"], strict=True)
+        times[f"{name} {side} both"] = [(a[0] + b[0], a[1] + b[1]) for a, b in pairs]
+    return times
+
+
+def print_growth(batch: int, rounds: int) -> None:
+    """Print how the seconds of sampling and decoding grow from 64x64 to 256x256 pixels."""
+    times = growth(batch, rounds)
+    for name, found in times.items():
+        wall, cpu = (statistics.median(one[clock] for one in found) / batch for clock in (0, 1))
         print(f"{name:20s} {wall:.4f} wall seconds an image, {cpu:.4f} of the CPU")
     for name in ("fixed", "grid"):
-        for side in (64, 256):
-            pairs = zip(times[f"{name} {side} sample"], times[f"{name} {side} decode"], strict=True)
-            times[f"{name} {side} both"] = [(a[0] + b[0], a[1] + b[1]) for a, b in pairs]
         for part in ("sample", "decode", "both"):
             for clock, word in enumerate(("wall", "CPU")):
-                middle, least, most = ratios(times, f"{name} 256 {part}", f"{name} 64 {part}", clock)
+                middle, least, most = ratios(times, f"{name} {SIDES[1]} {part}", f"{name} {SIDES[0]} {part}", clock)
                 print(
-                    f"{name}, {part}: 256x256 takes {middle:.2f} times the {word} seconds ({least:.2f} to {most:.2f})"
+                    f"{name}, {part}: 4x per side takes {middle:.2f} times the {word} seconds ({least:.2f} to {most:.2f})"
                 )
 
 
@@ -224,7 +239,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.growth:
-        growth(options.batch, options.rounds)
+        print_growth(options.batch, options.rounds)
     else:
         compare_loops(options.batch, options.rounds, options.tokens, options.cases)
 
