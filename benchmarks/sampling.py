@@ -207,7 +207,7 @@ def print_growth(batch: int, rounds: int) -> None:
             for clock, word in enumerate(("wall", "CPU")):
                 middle, least, most = ratios(times, f"{name} {SIDES[1]} {part}", f"{name} {SIDES[0]} {part}", clock)
                 print(
-                    f"{name}, {part}: 4x per side takes {middle:.2f} times the {word} seconds ({least:.2f} to {most:.2f})"
+                    f"{name}, {part}: {middle:.2f} times the {word} seconds ({least:.2f} to {most:.2f}) at 4x per side"
                 )
 
 
