@@ -81,6 +81,7 @@ class Generation:
     ) -> None:
         self._sampler, self._config, self._checkpoint, self._data = sampler, config, checkpoint, data
         self._metrics: list[type[Metric]] = [METRICS.load(name) for name in metrics]
+        self._all: list[type[Metric]] = [*self._metrics, Memorisation]
         self._selection = Selection.of(config, data.train, sampler.num_classes)
         self._real_indices = validation_indices(data.validation, min(config.num_samples, len(data.validation)))
         self._protocol = self._images(precision)
@@ -88,7 +89,7 @@ class Generation:
 
     def protocols(self) -> dict[str, dict[str, Any]]:
         """Return fingerprint -> fields of all that is measured."""
-        found = [self._protocol_of(each) for each in (*self._metrics, Memorisation)]
+        found = [self._protocol_of(each) for each in self._all]
         found += [self._protocol_of(each, real=True) for each in self._metrics if _of_images(each)]
         return {each.fingerprint(): each.fields() for each in found}
 
@@ -117,7 +118,7 @@ class Generation:
             ResolutionError: the tokenizer cannot decode at this size, or a metric needs larger images.
             TrainingError: a sample holds NaN or infinite values.
         """
-        missing = [kind for kind in (*self._metrics, Memorisation) if self._key(kind, point) not in known]
+        missing = [kind for kind in self._all if self._key(kind, point) not in known]
         if not missing:
             return []
         running = [self._made(kind, point) for kind in missing]
@@ -147,7 +148,7 @@ class Generation:
         produced, reference = measured.rows(Memorisation.produced()), measured.rows(Memorisation.reference())
         found = nearest(produced, reference)
         closest = np.argsort(found.distance, kind="stable")[:num].tolist()
-        indices = [self._selection.reference[found.index[position]] for position in closest]
+        indices = [self._selection.reference[found.position[sample]] for sample in closest]
         size = parse_resolution(point.resolution)
         return self._source(point).some(closest), self._data.train.images(indices, size)
 
@@ -220,7 +221,7 @@ class Generation:
         """Return what all metrics of samples have in common."""
         config, train = self._config, self._data.train
         found = dataset_protocol(train, config.num_samples, config.batch_size, precision)
-        way = {"classes": config.classes, "num_classes": self._sampler.num_classes, "seed": SEED}
+        way: dict[str, Any] = {"classes": config.classes, "num_classes": self._sampler.num_classes, "seed": SEED}
         way |= {f"cfg_schedule.{name}": value for name, value in config.cfg_schedule.model_dump().items()}
         way |= {"condition": config.condition}
         return found.replace(

@@ -19,7 +19,7 @@ _ROWS = 1024
 class Neighbours(NamedTuple):
     """Of each row: position of the nearest row of the other side, and the distance to it."""
 
-    index: Int64[np.ndarray, " num"]
+    position: Int64[np.ndarray, " num"]
     distance: Float64[np.ndarray, " num"]
 
 

@@ -85,7 +85,7 @@ class GenerationConfig(Frozen):
     num_samples: PositiveInt
     """Images at each point."""
     classes: Literal["balanced", "as_training"] = "balanced"
-    """How often each class is asked for: all alike, or as the training split has them, for data whose classes differ."""
+    """How often each class is asked for: all alike, or as the training split has them, where classes differ in size."""
     num_reference: PositiveInt | None = None
     """Training images that samples are compared with; null: all."""
     batch_size: PositiveInt = 16

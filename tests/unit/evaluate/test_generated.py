@@ -113,7 +113,7 @@ def test_broken_samples_are_refused(tmp_path):
     ):
         source, _ = _source(tmp_path, _sampler(lambda codes, size, num_tokens, found=found: found))
         with pytest.raises(error, match="generated images"):
-            source.produced(range(0, 4), NONE, 0.0, False)
+            source.produced(range(4), NONE, 0.0, False)
 
 
 def test_shown_are_the_first_of_each_class_that_has_any(tmp_path):

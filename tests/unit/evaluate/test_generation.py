@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from vtbench.data.dataset import ImageDataset
 from vtbench.errors import DataError
+from vtbench.evaluate.frechet_distance import frechet_of_rows
 from vtbench.evaluate.generated import Sampler
 from vtbench.evaluate.generation import Generation, GenerationData, evaluate_generation
 from vtbench.evaluate.kept_rows import rows_of
@@ -111,12 +112,15 @@ def test_tokens_are_sampled_once_for_each_way_of_sampling(evaluated):
 
 
 def test_values_say_what_the_samples_are(evaluated):
-    _, _, _, values = evaluated
+    folder, _, _, values = evaluated
     found = {v.name: v.value for v in [*values[0], *values[3]]}
     assert found["class_accuracy"] == 1.0
     assert found["class_accuracy_real"] > 0.9
-    assert found["gfd_effnet"] > found["gfd_effnet_real"] > 0
     assert 0 <= found["memorisation"] <= 1
+    rows = rows_of(folder / "measured" / CONFIG.points[1].name, values[3][0])
+    sides = [rows[f"features/effnet_lite0/pooled/{side}"] for side in ("reference", "produced")]
+    assert [len(side) for side in sides] == [60, 20]
+    assert found["gfd_effnet"] == pytest.approx(frechet_of_rows(*sides), rel=1e-6)
 
 
 def test_what_is_known_is_not_measured_again_and_rows_are_kept(evaluated):

@@ -35,7 +35,7 @@ def test_some_samples_whole_batches_and_keeps_the_order(tmp_path):
     calls = []
     found = _codes(tmp_path, calls).some([9, 1, 8, 2], total=10)
     assert found[:, 0, 0].tolist() == [9, 1, 8, 2]
-    assert calls == [range(0, 4), range(8, 10)]
+    assert calls == [range(4), range(8, 10)]
 
 
 def test_the_last_batch_of_more_images_is_not_taken_for_that_of_fewer(tmp_path):

@@ -1,8 +1,8 @@
 """Frechet distance between the features of reference and produced images.
 
 Heusel et al. 2017 (arXiv:1706.08500), equation 6; `vtbench.evaluate.frechet_distance` computes it. Over Inception-v3
-and reconstructions it is the reconstruction FID (`rfid`); over other features it is another number with another name. Of
-generated images it is the same number under the name `gfid`, so that no table puts the two into one column.
+and reconstructions it is the reconstruction FID (`rfid`); over other features it is another number with another name.
+Of generated images it is the same number under the name `gfid`, so that no table puts the two into one column.
 
 Its interval is a block jackknife's over images; where the sets are pairs, original and reconstruction are left out
 together, otherwise the references stay as they are.

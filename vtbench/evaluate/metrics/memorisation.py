@@ -5,10 +5,10 @@ with that of a held-out image to its own: with d the distances in EfficientNet-L
 
     value = P(d(sample) < d(held-out image)), ties counting half
 
-which is 1/2 where samples are as near as unseen real images, towards 1 where training images are repeated, and towards 0
-where samples are unlike any of them: bad samples are no memories. Their test statistic is the Mann-Whitney U that this
-is the normalised form of. Deviation: one cell for all images instead of one for each cluster of a k-means, whose
-few images a toy data set would leave.
+which is 1/2 where samples are as near as unseen real images, towards 1 where training images are repeated, and towards
+0 where samples are unlike any of them: bad samples are no memories. Their test statistic is the Mann-Whitney U whose
+normalised form this is. Deviation: one cell for all images instead of one for each cluster of a k-means, in which a toy
+data set would leave few.
 """
 
 from __future__ import annotations
