@@ -225,6 +225,8 @@ class Metric(ABC):
         source: paper or library that defines it.
         value_range: smallest and largest possible value; infinite where there is no bound.
         equation: the definition, in one line.
+        of_reconstructions: whether trained tokenizers are measured by it.
+        of_generations: whether trained generators are.
     """
 
     name: ClassVar[str]
@@ -236,6 +238,8 @@ class Metric(ABC):
     source: ClassVar[str]
     value_range: ClassVar[tuple[float, float]]
     equation: ClassVar[str]
+    of_reconstructions: ClassVar[bool] = True
+    of_generations: ClassVar[bool] = False
 
     @classmethod  # noqa: B027  # most metrics need no file
     def check(cls) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vtbench.evaluate import METRICS
-from vtbench.launch.reuse import asked_values, held_values
+from vtbench.launch.reuse import Asked
 from vtbench.schema.study import ArmFacts, StudyPlan
 from vtbench.store.layout import Store
 from vtbench.store.outline import load_outlines
@@ -50,7 +50,7 @@ def work_left(store: Store, plan: StudyPlan) -> WorkLeft:
     Raises:
         StoreError: a record is broken or of a newer version.
     """
-    asked, outlines = asked_values(plan), load_outlines(store, plan.runs)
+    asked, outlines = Asked(plan), load_outlines(store, plan.runs)
     groups: dict[str, set[str]] = {"done": set(), "to_measure": set(), "to_resume": set(), "to_train": set()}
     for run_id in plan.runs:
         outline = outlines.get(run_id)
@@ -59,7 +59,7 @@ def work_left(store: Store, plan: StudyPlan) -> WorkLeft:
         elif not outline.has_trained():
             groups["to_resume"].add(run_id)
         else:
-            held = outline.status == "done" and asked <= held_values(plan, outline)
+            held = outline.status == "done" and asked.held(run_id, outline)
             groups["done" if held else "to_measure"].add(run_id)
     return WorkLeft(**{name: frozenset(runs) for name, runs in groups.items()})
 

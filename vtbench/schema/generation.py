@@ -13,7 +13,7 @@ Share = Annotated[float, Field(gt=0, le=1)]
 
 
 class CfgSchedule(Frozen):
-    """How strong guidance is along the tokens: `constant`; `cosine` from `cfg_scale` to 1; or none beside an `interval`.
+    """How strong guidance is along the tokens: `constant`, a `cosine` from `cfg_scale` to 1, or only in an `interval`.
 
     `power` bends the cosine; `first` and `last` are the ends of the interval, both included.
     """
@@ -26,9 +26,7 @@ class CfgSchedule(Frozen):
     @model_validator(mode="after")
     def _interval_has_an_end(self) -> CfgSchedule:
         if (self.name == "interval") != (self.last is not None):
-            raise ValueError(
-                "an interval needs its last token, and only an interval has one: {name: interval, last: N}"
-            )
+            raise ValueError("an interval needs its last token, and only it has one: {name: interval, last: N}")
         return self
 
 
@@ -85,7 +83,7 @@ class GenerationConfig(Frozen):
     num_samples: PositiveInt
     """Images at each point."""
     classes: Literal["balanced", "as_training"] = "balanced"
-    """How often each class is asked for: all alike, or as the training split has them, where classes differ in size."""
+    """How often each class is asked for: all alike, or as the training split has them where classes differ."""
     num_reference: PositiveInt | None = None
     """Training images that samples are compared with; null: all."""
     batch_size: PositiveInt = 16

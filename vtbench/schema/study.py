@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from vtbench.schema.base import Frozen, Resolution, canonical_json, content_hash
 from vtbench.schema.cluster import ClusterConfig
+from vtbench.schema.generation import GenerationConfig
 from vtbench.schema.run import SCHEMA_VERSION, RunSpec
 from vtbench.schema.search import SearchConfig
 
@@ -60,6 +61,8 @@ class EvaluateConfig(Frozen):
     num_pictures: PositiveInt = 8
     """How many images of the picture grids each run keeps."""
     throughput_repeats: PositiveInt = 5
+    generation: GenerationConfig | None = None
+    """What of runs with a generator is measured; all else above is for tokenizers."""
 
     @property
     def places(self) -> tuple[tuple[Resolution, str | None], ...]:
@@ -197,6 +200,10 @@ class ArmFacts(Frozen):
     images_seen: int
     steps: int
     num_tokens: str
+    tokenizer_parameters: int | None = None
+    """Of a generator's arm: the parameters of its tokenizer, which `num_parameters` leaves out."""
+    tokenizer_flops: float | None = None
+    """The arithmetic of training that tokenizer, which `training_flops` leaves out."""
 
 
 class StudyPlan(Frozen):

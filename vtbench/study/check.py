@@ -17,7 +17,7 @@ from vtbench.schema.base import parse_resolution
 from vtbench.schema.run import MixingConfig, RunConfig
 from vtbench.schema.study import StudyPlan
 from vtbench.study.expand import merge_cell, study_file
-from vtbench.study.fairness import build_on_meta
+from vtbench.study.meta import build_on_meta
 from vtbench.study.problems import Locate, dotted, join
 from vtbench.study.yaml_file import KeyPath
 

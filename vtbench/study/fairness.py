@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -24,13 +24,12 @@ from vtbench.cost.flops import count_twin
 from vtbench.cost.known_layers import KnownLayers
 from vtbench.cost.tokenizer import num_parameters, training_flops
 from vtbench.cost.tracing import known_kernels
-from vtbench.models.tokenizers import TOKENIZERS
 from vtbench.models.tokenizers.base import Geometry, Size, Tokenizer
 from vtbench.schema.base import parse_resolution
-from vtbench.schema.run import Component, MixingConfig, NumTokensRange, RunConfig
+from vtbench.schema.run import MixingConfig, NumTokensRange, RunConfig
 from vtbench.schema.study import ArmFacts, StudyPlan
 from vtbench.seeding import rng
-from vtbench.study.resolve import component_config
+from vtbench.study.meta import build_on_meta
 
 NUM_DRAWS = 32
 """Draws of a training step's geometry for each pair of input and target size."""
@@ -48,20 +47,6 @@ _READ: Mapping[str, Callable[[ArmFacts], float]] = {
     "images seen": lambda facts: facts.images_seen,
     "steps": lambda facts: facts.steps,
 }
-
-
-def build_on_meta(component: Component) -> Tokenizer:
-    """Return a tokenizer without data: its parameters take no memory and next to no time. It is not to be changed."""
-    return _built(component.model_dump_json())
-
-
-@lru_cache(64)
-def _built(component_json: str) -> Tokenizer:
-    """Build once what both checking and counting a plan ask for."""
-    component = Component.model_validate_json(component_json)
-    with torch.device("meta"), without_compiler():
-        model: Tokenizer = TOKENIZERS.load(component.name)(component_config(TOKENIZERS, component))
-    return model.eval()
 
 
 def facts(plan: StudyPlan) -> tuple[ArmFacts, ...]:

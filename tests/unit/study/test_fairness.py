@@ -4,7 +4,8 @@ import torch
 from vtbench.cost.tokenizer import count_tokenizer, num_parameters
 from vtbench.schema.run import MixingConfig
 from vtbench.study.expand import expand
-from vtbench.study.fairness import build_on_meta, differences, facts, size_pairs
+from vtbench.study.fairness import differences, facts, size_pairs
+from vtbench.study.meta import build_on_meta
 
 
 def test_a_model_on_the_meta_device_has_no_data(study):
