@@ -41,13 +41,17 @@ class MetricDisplay:
         return self.label + arrow
 
 
-NUM_PARAMETERS, GFLOPS = "num_parameters", "gflops"
+NUM_PARAMETERS, GFLOPS, SECONDS = "num_parameters", "gflops", "seconds_per_image"
+REAL = "_real"
+"""Ends the name of a value that validation images got in the place of samples."""
 PSNR, PSNR_MEAN_IMAGE, PSNR_GAIN = "psnr", "psnr_mean_image", "psnr_gain"
 
 _DISPLAYS = {
     NUM_PARAMETERS: MetricDisplay("Parameters", "M", scale=1e6),
     GFLOPS: MetricDisplay("GFLOPs (full)", lower_is_better=True),
     "gflops_as_published": MetricDisplay("GFLOPs (as published)", lower_is_better=True),
+    "gflops_sampling": MetricDisplay("GFLOPs of the tokens", lower_is_better=True),
+    "gflops_decoder": MetricDisplay("GFLOPs of the decoder", lower_is_better=True),
     "rfid": MetricDisplay("rFID", lower_is_better=True, min_samples=2048, is_distance=True),
     "rfd_effnet": MetricDisplay("rFD (EfficientNet-Lite0)", lower_is_better=True, min_samples=2048, is_distance=True),
     "rfd_dinov2": MetricDisplay("rFD (DINOv2 ViT-L/14)", lower_is_better=True, min_samples=2048, is_distance=True),
@@ -92,18 +96,28 @@ _DISPLAYS = {
     "codebook_zipf_slope": MetricDisplay("Zipf slope", lower_is_better=False, min_samples=2048),
     "images_per_second_encode": MetricDisplay("Encode", "images/s", lower_is_better=False),
     "images_per_second_decode": MetricDisplay("Decode", "images/s", lower_is_better=False),
+    SECONDS: MetricDisplay("Image", "ms", lower_is_better=True, scale=1e-3),
+    "seconds_per_image_sampling": MetricDisplay("Its tokens", "ms", lower_is_better=True, scale=1e-3),
+    "seconds_per_image_decoder": MetricDisplay("Its decoding", "ms", lower_is_better=True, scale=1e-3),
     "peak_memory_bytes": MetricDisplay("Peak memory", "MiB", lower_is_better=True, scale=2**20),
 }
 
 ORDER = tuple(_DISPLAYS)
 """Order of columns; metrics that are not listed come before the costs of `COST`, by name."""
 
-COST = ("images_per_second_encode", "images_per_second_decode", "peak_memory_bytes")
+COST = (
+    "images_per_second_encode",
+    "images_per_second_decode",
+    SECONDS,
+    "seconds_per_image_sampling",
+    "seconds_per_image_decoder",
+    "peak_memory_bytes",
+)
 
 ENOUGH_FOR_DISTANCES = 10_000
 """Images below which a distance between sets is reported with a warning."""
 
-NOT_COMPARED = frozenset({*COST, GFLOPS, NUM_PARAMETERS, PSNR_MEAN_IMAGE})
+NOT_COMPARED = frozenset({*COST, GFLOPS, "gflops_sampling", "gflops_decoder", NUM_PARAMETERS, PSNR_MEAN_IMAGE})
 """Counted, taken with a clock, or the same for all arms: no test of seeds and images says what they differ in."""
 
 

@@ -31,6 +31,8 @@ _fitted: OrderedDict[str, LinearClassifier] = OrderedDict()
 class ClassAccuracy(FeatureMetric):
     """Share of produced images that a classifier of the reference images gives the class they were made for."""
 
+    of_reconstructions = False
+    of_generations = True
     name = "class_accuracy"
     title = "Class accuracy"
     network = "effnet_lite0"

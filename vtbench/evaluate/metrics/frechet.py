@@ -85,6 +85,8 @@ class Rfid(FrechetDistance):
 class GfdEffnet(FrechetDistance):
     """Frechet distance of generated images over EfficientNet-Lite0: needs no download, and is not an FID."""
 
+    of_reconstructions = False
+    of_generations = True
     name = "gfd_effnet"
     title = "gFD (EfficientNet-Lite0)"
     network = "effnet_lite0"
@@ -94,6 +96,8 @@ class GfdEffnet(FrechetDistance):
 class Gfid(FrechetDistance):
     """Frechet Inception distance of generated images."""
 
+    of_reconstructions = False
+    of_generations = True
     name = "gfid"
     title = "gFID"
     network = "inception"
