@@ -53,13 +53,11 @@ class TokensKey:
         weights: digest of the tokenizer's weights.
         precision: in which it runs.
         images: content key of the data set.
-        codebook_size: entries of each codebook.
     """
 
     weights: str
     precision: str
     images: str
-    codebook_size: int
 
 
 class TokenCache:
@@ -72,7 +70,7 @@ class TokenCache:
     """
 
     def __init__(self, cache_dir: Path, key: TokensKey, config: TokensConfig) -> None:
-        self.config, self._key = config, key
+        self.config = config
         self._about = {"version": VERSION, **asdict(key), **json.loads(config.model_dump_json())}
         self.folder = cache_dir / "tokens" / content_hash(self._about)
         self.path = self.folder / "codes.npy"
@@ -94,12 +92,15 @@ class TokenCache:
             raise StoreError(f"{self.path} holds no tokens ({error}). Delete it to have them made again.") from error
         return array
 
-    def fill(self, dataset: ImageDataset, encode: Encode, on_progress: Callable[[int, int], None]) -> None:
+    def fill(
+        self, dataset: ImageDataset, encode: Encode, codebook_size: int, on_progress: Callable[[int, int], None]
+    ) -> None:
         """Encode what is missing; all processes of a run call it together.
 
         Args:
             dataset: the images.
             encode: the tokenizer.
+            codebook_size: entries of each of its codebooks.
             on_progress: told how many of how many images are done.
 
         Raises:
@@ -114,15 +115,16 @@ class TokenCache:
                 break  # another run needed the same, and was faster
             chunk = range(number * CHUNK_IMAGES, min(len(dataset), (number + 1) * CHUNK_IMAGES))
             if not (path := self._chunk(number)).exists():
+                codes = self._encoded(dataset, chunk, encode)
                 with replacing(path) as file:
-                    np.save(file, self._encoded(dataset, chunk, encode), allow_pickle=False)
+                    np.save(file, codes.astype(np.min_scalar_type(codebook_size - 1)), allow_pickle=False)
             on_progress(chunk.stop, len(dataset))
         collectives.barrier()
         if distributed.is_main() and not self.path.exists():
             self._join(len(dataset), num_chunks)
         collectives.barrier()
 
-    def _encoded(self, dataset: ImageDataset, chunk: range, encode: Encode) -> Codes:
+    def _encoded(self, dataset: ImageDataset, chunk: range, encode: Encode) -> np.ndarray:
         """Return the codes of some images, in batches of one size each."""
         found = []
         for resolution in self.config.resolutions:
@@ -130,10 +132,7 @@ class TokenCache:
             batches = (batch.float().div_(255) for batch in views.split(BATCH_VIEWS))
             codes = torch.cat([encode(batch).cpu() for batch in batches])
             found.append(codes.unflatten(0, (len(chunk), self.num_views)))
-        codes = torch.stack(found, dim=1)
-        if int(codes.min()) < 0 or int(codes.max()) >= self._key.codebook_size:
-            raise StoreError(f"the tokenizer made codes outside its codebooks of {self._key.codebook_size} entries")
-        return codes.numpy().astype(np.min_scalar_type(self._key.codebook_size - 1))
+        return torch.stack(found, dim=1).numpy()
 
     def _views(self, dataset: ImageDataset, chunk: range, size: Size) -> UInt8[Tensor, "views 3 height width"]:
         """Return the views of some images: the same crops at every size, whichever run asks for them."""
