@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -75,7 +76,7 @@ def measure_generation(how: GenerationCost, points: Sequence[GenerationPoint]) -
             decoder[place] = _decoder_gflops(how, size, length)
             decoded[place] = _decoder_speed(how, point)
         if (point.sampling, length) not in sampled:
-            sampled[point.sampling, length] = _speed(how, lambda p=point: how.sample(p.sampling, p.num_tokens))
+            sampled[point.sampling, length] = _speed(how, partial(how.sample, point.sampling, length))
         counted = {"sampling": sampling[length, guided], "decoder": decoder[place]}
         taken = {"sampling": sampled[point.sampling, length], "decoder": decoded[place]}
         yield [_parameters(how), *_counted(how, point, counted), *_taken(how, point, taken)]

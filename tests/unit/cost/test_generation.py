@@ -30,7 +30,7 @@ def values():
                 "pos_grid_size": 4,
                 "patch_size": 8,
                 "kernel_size": 16,
-                "patch_sizes": [8],
+                "patch_sizes": (8,),
                 "min_patches": 4,
                 "max_patches": 36,
             }
