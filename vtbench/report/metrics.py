@@ -42,6 +42,7 @@ class MetricDisplay:
 
 
 NUM_PARAMETERS, GFLOPS, SECONDS = "num_parameters", "gflops", "seconds_per_image"
+CLASS_ACCURACY, MEMORISATION = "class_accuracy", "memorisation"
 REAL = "_real"
 """Ends the name of a value that validation images got in the place of samples."""
 PSNR, PSNR_MEAN_IMAGE, PSNR_GAIN = "psnr", "psnr_mean_image", "psnr_gain"
@@ -72,8 +73,8 @@ _DISPLAYS = {
     "recall_effnet": MetricDisplay("Recall (EfficientNet-Lite0)", lower_is_better=False, min_samples=10_000),
     "classifier_top1": MetricDisplay("Top-1 (EfficientNet-Lite0)", lower_is_better=False, min_samples=1000),
     "classifier_top1_fitted": MetricDisplay("Top-1 (fitted to references)", lower_is_better=False, min_samples=1000),
-    "class_accuracy": MetricDisplay("Class accuracy", lower_is_better=False, min_samples=450),
-    "memorisation": MetricDisplay("Nearer to training than unseen images", min_samples=450),
+    CLASS_ACCURACY: MetricDisplay("Class accuracy", lower_is_better=False, min_samples=450),
+    MEMORISATION: MetricDisplay("Nearer to training than unseen images", min_samples=450),
     "linear_probe": MetricDisplay("Linear probe (tokens)", lower_is_better=False, min_samples=1000),
     PSNR: MetricDisplay("PSNR", "dB", lower_is_better=False),
     PSNR_GAIN: MetricDisplay("PSNR gain over the mean image", "dB", lower_is_better=False),
