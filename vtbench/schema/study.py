@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
@@ -188,6 +188,10 @@ class Cell(Frozen):
     seed: int
     run_id: str
 
+    def of_tokenizer(self, run_id: str) -> Cell:
+        """Return the place of the run that the cell's generator needs, which has no cell of its own."""
+        return self.model_copy(update={"arm": f"tokenizer of {self.arm}", "run_id": run_id})
+
 
 class ArmFacts(Frozen):
     """What an arm costs, counted before anything runs: the ground for comparing arms fairly."""
@@ -231,6 +235,21 @@ class StudyPlan(Frozen):
         study's own.
         """
         return plan_id(self.study.name, self.profile.name, self.overrides)
+
+    def cell_of(self, run_id: str) -> Cell:
+        """Return the first cell that a run answers, or that is answered by a run which needs it."""
+        own = next((cell for cell in self.cells if cell.run_id == run_id), None)
+        if own is not None:
+            return own
+        needing = next(cell for cell in self.cells if run_id in self.runs[cell.run_id].needs)
+        return needing.of_tokenizer(run_id)
+
+    def part(self, run_ids: Container[str]) -> StudyPlan:
+        """Return the plan of some cells' runs, and of those of this plan that they need."""
+        cells = tuple(cell for cell in self.cells if cell.run_id in run_ids)
+        mine = {each for cell in cells for each in (cell.run_id, *self.runs[cell.run_id].needs)}
+        runs = {run_id: spec for run_id, spec in self.runs.items() if run_id in mine}
+        return self.model_copy(update={"cells": cells, "runs": runs})
 
     @property
     def command(self) -> str:

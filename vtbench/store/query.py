@@ -49,6 +49,12 @@ class Progress:
         return json.dumps(asdict(self))
 
 
+class _Needs(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    needs: tuple[str, ...] = ()
+
+
 class PlanCells(BaseModel):
     """A plan without its configs: what there is to run. A plan of 10,000 runs is read in a fraction of the time."""
 
@@ -58,6 +64,7 @@ class PlanCells(BaseModel):
     study: _Named
     profile: _Named
     cells: tuple[Cell, ...]
+    runs: dict[str, _Needs]
     overrides: dict[str, Any] = Field(default_factory=dict)
 
     @property
@@ -67,13 +74,17 @@ class PlanCells(BaseModel):
 
     @property
     def run_ids(self) -> list[str]:
-        """The plan's runs, in the order of their first cells."""
+        """The plan's runs, in the order of their first cells, tokenizers before the generators that need them."""
         return list(self.first_cells())
 
     def first_cells(self) -> dict[str, Cell]:
-        """Return the first cell of each run."""
+        """Return the first cell of each run; of a run that only others need, as `Cell.of_tokenizer`."""
+        own = {cell.run_id: cell for cell in reversed(self.cells)}
         found: dict[str, Cell] = {}
         for cell in self.cells:
+            for need in self.runs[cell.run_id].needs:
+                if need in self.runs:
+                    found.setdefault(need, own[need] if need in own else cell.of_tokenizer(need))
             found.setdefault(cell.run_id, cell)
         return found
 
