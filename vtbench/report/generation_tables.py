@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vtbench.report.metrics import COST, GFLOPS, MEMORISATION, REAL, SECONDS, decimals, display, in_order, number
+from vtbench.report.metrics import (
+    COST,
+    GFLOPS,
+    MEMORISATION,
+    NOT_COMPARED,
+    REAL,
+    SECONDS,
+    decimals,
+    display,
+    in_order,
+    number,
+)
 from vtbench.report.results import RUN, Point, Results, Row, sampling_text
 from vtbench.report.tables import (
     MAX_VALUE_COLUMNS,
@@ -37,9 +48,10 @@ _MEMORISATION_NOTE = (
 def generation_measurements(results: Results) -> list[Table]:
     """Return the tables, packed as the page's width allows; metrics that a run has once come last."""
     packs: list[list[str]] = [[]]
-    for metric in in_order({name for name in results.metrics if results.points_of(name) != [RUN]}):
+    at_points = in_order({name for name in results.metrics if results.points_of(name) != [RUN]})
+    for metric in sorted(at_points, key=lambda name: name in NOT_COMPARED):  # what is counted and timed comes last
         width = sum(len(_sizes(results, name)) for name in [*packs[-1], metric])
-        starts_cost = metric in COST and packs[-1] and packs[-1][-1] not in COST
+        starts_cost = metric in NOT_COMPARED and packs[-1] and packs[-1][-1] not in NOT_COMPARED
         if packs[-1] and (width > MAX_VALUE_COLUMNS or starts_cost):
             packs.append([])
         packs[-1].append(metric)

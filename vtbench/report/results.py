@@ -52,6 +52,9 @@ RUN = Point(None, None)
 """The point of values that a run has only once (parameters, memory)."""
 
 
+MOST_COMPARED = 12
+"""Points of one metric that tables of differences have columns for."""
+
 MOST_DRAWN = 24
 """Lines, markers or rows of pictures that a reader can tell apart."""
 
@@ -180,6 +183,11 @@ class Results:
         points = self.points_of(metric)
         first = next((point.sampling for point in points if point.sampling is not None), None)
         return [point for point in points if point.sampling in (None, first)]
+
+    def compared_points(self, metric: str) -> list[Point]:
+        """Return the points at which arms are compared: all, or of very many the usual ones."""
+        points = self.points_of(metric)
+        return points if len(points) <= MOST_COMPARED else self.usual_points(metric)
 
     def by_seed(self, row: Row, metric: str, point: Point) -> dict[int, float]:
         """Return seed -> value, scaled for display; seeds without a value are left out."""

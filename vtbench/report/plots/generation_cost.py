@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator
 
 from vtbench.report.metrics import GFLOPS, SECONDS, display
 from vtbench.report.plots.style import (
@@ -69,6 +70,9 @@ def _panel(axes: Axes, results: Results, metric: str, cost: str, size: str) -> N
     axes.set_title(size.replace("x", "×"))
     axes.set_xlabel(f"{display(cost).label} an image" if cost == GFLOPS else "ms an image, measured")
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
     axes.margins(y=0.15)
 
 

@@ -53,8 +53,9 @@ def sample_grid(data: PlotData) -> Drawing | None:
 def token_ladder(data: PlotData) -> Drawing | None:
     """Return, for each arm, its samples from ever longer prefixes of their tokens; None with fewer than two lengths."""
     results, blocks = data.results, []
+    usual = next((point.sampling for point in results.points if point.sampling is not None), None)
     for row in results.drawn_rows:
-        strips = [strip for owner, strip in _chosen(results, SAMPLES) if owner == row]
+        strips = [each for owner, each in _chosen(results, SAMPLES) if owner == row and each.sampling == usual]
         for size in dict.fromkeys(strip.resolution for strip in strips):
             of_size = sorted((s for s in strips if s.resolution == size), key=_length)
             if len(of_size) > 1:
