@@ -73,8 +73,17 @@ def runs_by_fact(plan: StudyPlan) -> list[tuple[ArmFacts, list[str]]]:
 
 
 def facts_by_run(plan: StudyPlan) -> dict[str, ArmFacts]:
-    """Return what each run costs to train; a run that several arms share is there once."""
-    return {run_id: fact for fact, run_ids in runs_by_fact(plan) for run_id in run_ids}
+    """Return what each run costs to train; a run that several arms share is there once.
+
+    Of the run of a tokenizer that a generator needs, they are the tokenizer's figures beside the generator's.
+    """
+    own = {run_id: fact for fact, run_ids in runs_by_fact(plan) for run_id in run_ids}
+    needed: dict[str, ArmFacts] = {}
+    for run_id, fact in own.items():
+        figures = {"num_parameters": fact.tokenizer_parameters, "training_flops": fact.tokenizer_flops}
+        if plan.runs[run_id].config.generator is not None:
+            needed[plan.runs[run_id].needs[0]] = fact.model_copy(update=figures)
+    return {**needed, **own}
 
 
 def measured_bytes(plan: StudyPlan) -> int:

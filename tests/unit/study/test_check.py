@@ -102,3 +102,17 @@ def test_a_missing_card_and_missing_shards(found):
 def test_a_device_that_is_none(found):
     (line,) = found("cost: seconds}", "cost: seconds, resources: {device: gpuu}}")
     assert "'gpuu' is no device" in line
+
+
+def test_a_generator_must_fit_the_data_and_what_is_measured(make_generator_plan, tmp_path):
+    generation = {"resolutions": ["16x16", "17x16"], "num_tokens": [5], "num_samples": 2}
+    plan = make_generator_plan(generator__model__num_classes=3, evaluate__generation=generation)
+    found = problems(plan, tmp_path, plan.overrides)
+    assert len(found) == 3
+    assert (
+        "generator.model.num_classes: the data has 1 classes and the generator knows 3; write num_classes: 1"
+        in found[0]
+    )
+    assert "evaluate.generation.resolutions[1]: " in found[1]
+    assert "evaluate.generation.num_tokens[0]: 5 tokens asked for; the generator makes 4" in found[2]
+    assert problems(make_generator_plan(), tmp_path) == []

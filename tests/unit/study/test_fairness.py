@@ -80,3 +80,18 @@ def test_expected_work_is_at_the_mean_of_the_lengths_drawn(study):
     assert pow2.training_flops == unifpow2.training_flops == two.training_flops
     assert two.training_flops < four.training_flops
     assert (two.num_tokens, pow2.num_tokens, unifpow2.num_tokens) == ("2", "1-4 (pow2)", "1-4 (unifpow2)")
+
+
+def test_a_generators_figures_stand_beside_its_tokenizers(make_plan, make_generator_plan):
+    tokenizers, generators = facts(make_plan()), facts(make_generator_plan(generator__train__steps=6))
+    for tokenizer, generator in zip(tokenizers, generators, strict=True):
+        assert generator.tokenizer_parameters == tokenizer.num_parameters
+        assert generator.tokenizer_flops == tokenizer.training_flops
+        assert (generator.steps, generator.images_seen, generator.num_tokens) == (6, 12, "4")
+
+    # trunk and head have one block of width 16 each (qkv, proj, SwiGLU of 256, scores and values), the head 16 entries
+    def block(places):
+        return 2 * places * (16 * 48 + 16 * 16 + 3 * 16 * 256) + 4 * places * places * 16
+
+    forward = block(4) + 4 * block(4) + 2 * 16 * 16 * 16 + 2 * 2 * 16
+    assert generators[0].training_flops == 3 * 12 * forward
