@@ -118,6 +118,19 @@ def _generator(name: str, model: Generator, workload: Workload) -> ModelCost:
     )
 
 
+def count_sampling(model: Generator, num_tokens: int) -> tuple[ComponentCost, ...]:
+    """Count the sampling of one image of `num_tokens` tokens, as a generator's components, without its other ones.
+
+    Raises:
+        ResolutionError: the model has not so many tokens.
+        CostError: an operation of the model cannot be counted.
+    """
+    if not 1 <= num_tokens <= model.max_num_tokens:
+        raise ResolutionError(f"{num_tokens} tokens asked for; this model has 1 to {model.max_num_tokens}")
+    indices = torch.empty(1, model.num_codebooks, num_tokens, dtype=torch.int64, device="meta")
+    return tuple(_sampling(on_meta(model).eval(), num_tokens, indices, conditions(1)))
+
+
 def _sampling(model: Generator, num_tokens: int, indices: Tensor, condition: tuple[Tensor, ...]) -> list[ComponentCost]:
     """Return the components of sampling `num_tokens` tokens."""
     batch, last, token = indices.shape[0], num_tokens - 1, indices[:, :, :1]

@@ -119,6 +119,7 @@ class Measured:
         codebook_sizes: number of entries of each codebook, where produced images have codes.
         size: height and width of the images in pixels.
         paired: whether the i-th produced image answers the i-th reference image.
+        reference_labels: class of each reference image; None if unknown.
 
     Attributes:
         n: number of produced images.
@@ -133,12 +134,13 @@ class Measured:
         codebook_sizes: tuple[int, ...] | None = None,
         size: tuple[int, int] | None = None,
         paired: bool = True,
+        reference_labels: Int[np.ndarray, " num_reference"] | None = None,
     ) -> None:
         self._rows, self.paired = rows, paired
         self._kept = kept_statistics or {}
         self._statistics: dict[str, Statistics] = {}
         self._roots: dict[str, np.ndarray] = {}
-        self.codebook_sizes, self.size = codebook_sizes, size
+        self.codebook_sizes, self.size, self.reference_labels = codebook_sizes, size, reference_labels
         self.n = num_images if num_images is not None else len(next(iter(rows.values()), ()))
 
     def __contains__(self, quantity: Quantity) -> bool:

@@ -22,7 +22,14 @@ from vtbench.distributed import collectives, is_main, local_rank, world_size
 from vtbench.distributed.watch import Watch
 from vtbench.errors import DataError
 from vtbench.runner.context import RunContext
-from vtbench.runner.stages import cache_tokens, evaluate_reconstruction, measure_cost, train_generator, train_tokenizer
+from vtbench.runner.stages import (
+    cache_tokens,
+    evaluate_generation,
+    evaluate_reconstruction,
+    measure_cost,
+    train_generator,
+    train_tokenizer,
+)
 from vtbench.runner.team import announce, as_error, joined, lost, opened, record_failure, share, words
 from vtbench.schema.record import RunRecord
 from vtbench.schema.study import StudyPlan
@@ -41,7 +48,7 @@ class _Stages:
 
 
 _OF_TOKENIZER = _Stages(together=(train_tokenizer, evaluate_reconstruction), alone=(measure_cost,))
-_OF_GENERATOR = _Stages(together=(cache_tokens, train_generator), alone=())
+_OF_GENERATOR = _Stages(together=(cache_tokens, train_generator, evaluate_generation), alone=(measure_cost,))
 
 
 def execute(store: Store, plan: StudyPlan, run_id: str, fresh: bool = False) -> RunRecord:
