@@ -37,7 +37,7 @@ class ClassAccuracy(FeatureMetric):
     title = "Class accuracy"
     network = "effnet_lite0"
     higher_is_better = True
-    min_samples = 450
+    min_samples = 200
     source = "FlexTok 2025, figure 7; logistic regression on EfficientNet-Lite0 features of the reference images"
     value_range = (0.0, 1.0)
     equation = r"\mathrm{mean}_i\, [\arg\max f(\hat x_i) = c_i]"

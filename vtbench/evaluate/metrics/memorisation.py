@@ -36,7 +36,7 @@ class Memorisation(FeatureMetric):
     title = "Nearer to training than unseen images"
     network = "effnet_lite0"
     higher_is_better = False
-    min_samples = 450
+    min_samples = 200
     source = "Meehan et al. 2020, section 2: Mann-Whitney U of nearest-neighbour distances, EfficientNet-Lite0 features"
     value_range = (0.0, 1.0)
     equation = r"P(\min_t |\phi(\hat x) - \phi(t)| < \min_t |\phi(v) - \phi(t)|)"
