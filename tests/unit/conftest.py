@@ -49,6 +49,23 @@ def make_plan(tmp_path, store):
 
 
 @pytest.fixture
+def make_generator_plan(make_plan):
+    """Return a plan as `make_plan`, of generators of one block on the tokens of the small study's tokenizers."""
+
+    def make_generator_plan(**overrides):
+        size = {"width": 16, "num_layers": 1, "num_heads": 2}
+        model = {"name": "vibetoken_gen", "size": size, "num_head_layers": 1, "num_classes": 1}
+        sections = {
+            "generator__model": model,
+            "generator__tokens": {"resolutions": ["16x16"]},
+            "generator__train": {"steps": 3, "batch_size": 2, "log_every": 1, "checkpoint_every": 2},
+        }
+        return make_plan(**{**sections, **overrides})
+
+    return make_generator_plan
+
+
+@pytest.fixture
 def make_search(tmp_path):
     """Write the small search and return its study; pairs of arguments are replaced in its text."""
 

@@ -62,7 +62,7 @@ def plain_line(plan: StudyPlan, event: RunEvent) -> None:
 
 def run_label(plan: StudyPlan, run_id: str) -> str:
     """Return the arm, axis values and seed that a run stands for, of the first cell if several share it."""
-    cell = next(cell for cell in plan.cells if cell.run_id == run_id)
+    cell = plan.cell_of(run_id)
     point = "".join(f" {path.rpartition('.')[2]}={value}" for path, value in cell.coordinates.items())
     return f"{cell.arm}{point} seed {cell.seed}"
 

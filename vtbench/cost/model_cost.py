@@ -62,8 +62,8 @@ def count_model(name: str, model: Tokenizer | Generator, workload: Workload) -> 
 
 
 def _tokenizer(name: str, model: Tokenizer, workload: Workload) -> ModelCost:
-    num_tokens = workload.num_tokens or model.max_num_tokens
     size, batch, patch = parse_resolution(workload.resolution), workload.batch_size, workload.patch
+    num_tokens = workload.num_tokens or model.num_tokens_at(size)
     counts = count_tokenizer(model, size, workload.num_tokens, patch, batch)
     reconstruct = Reconstruct(on_meta(model).eval(), inference_geometry(workload.num_tokens, patch))
     images = torch.empty(batch, 3, *size, device="meta")
@@ -116,6 +116,19 @@ def _generator(name: str, model: Generator, workload: Workload) -> ModelCost:
         },
         tool=forward.tool,
     )
+
+
+def count_sampling(model: Generator, num_tokens: int) -> tuple[ComponentCost, ...]:
+    """Count the sampling of one image of `num_tokens` tokens, as a generator's components, without its other ones.
+
+    Raises:
+        ResolutionError: the model has not so many tokens.
+        CostError: an operation of the model cannot be counted.
+    """
+    if not 1 <= num_tokens <= model.max_num_tokens:
+        raise ResolutionError(f"{num_tokens} tokens asked for; this model has 1 to {model.max_num_tokens}")
+    indices = torch.empty(1, model.num_codebooks, num_tokens, dtype=torch.int64, device="meta")
+    return tuple(_sampling(on_meta(model).eval(), num_tokens, indices, conditions(1)))
 
 
 def _sampling(model: Generator, num_tokens: int, indices: Tensor, condition: tuple[Tensor, ...]) -> list[ComponentCost]:

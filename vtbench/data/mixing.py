@@ -17,8 +17,8 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from vtbench import distributed
 from vtbench.data.dataset import ImageDataset, Size
+from vtbench.data.order import StepOrder
 from vtbench.errors import DataError
 from vtbench.schema.base import parse_resolution
 from vtbench.schema.run import MixingConfig
@@ -84,10 +84,7 @@ class MixedBatch:
 
 
 class Batches(Dataset[Batch | MixedBatch | DataError]):
-    """The batches of a run, by step.
-
-    Each epoch is one permutation of the images, cut into batches without a gap: the batch in which an epoch ends goes
-    on with the next.
+    """The batches of a run, by step; `vtbench.data.order` says which images each has.
 
     Args:
         dataset: where images come from.
@@ -103,18 +100,10 @@ class Batches(Dataset[Batch | MixedBatch | DataError]):
     def __init__(
         self, dataset: ImageDataset, mixing: MixingConfig, batch_size: int, seed: int, num_parts: int = 1
     ) -> None:
-        world = distributed.world_size()
-        if batch_size % (world * num_parts):
-            parts = f" in {num_parts} parts each (train.grad_accumulation)" if num_parts > 1 else ""
-            raise DataError(
-                f"train.batch_size is {batch_size}, which {world} processes cannot share evenly{parts}."
-                f" It counts the images of all processes: choose a multiple of {world * num_parts}."
-            )
+        self.order = StepOrder(len(dataset), batch_size, seed, num_parts)
         self.dataset = dataset
         self.mixing = mixing
-        self.batch_size = batch_size
         self.seed = seed
-        self._epoch: tuple[int, np.ndarray] = (-1, np.empty(0, dtype=np.int64))
 
     def all_sizes(self) -> list[Size]:
         """Return every size that a step may have, sorted."""
@@ -132,14 +121,11 @@ class Batches(Dataset[Batch | MixedBatch | DataError]):
 
     def indices(self, step: int) -> list[int]:
         """Return the images of a step, of all processes together."""
-        first = step * self.batch_size
-        positions = (divmod(place, len(self.dataset)) for place in range(first, first + self.batch_size))
-        return [int(self._order(epoch)[place]) for epoch, place in positions]
+        return self.order.indices(step)
 
     def batch(self, step: int) -> Batch | MixedBatch:
         """Return this process's share of a step."""
-        share = self.batch_size // distributed.world_size()
-        places = range(distributed.rank() * share, (distributed.rank() + 1) * share)
+        places = self.order.places()
         if self.mixing.per == "batch":
             return self._alike(step, places, self.sizes(step))
         groups: dict[tuple[Size, Size], list[int]] = {}
@@ -199,11 +185,6 @@ class Batches(Dataset[Batch | MixedBatch | DataError]):
             if isinstance(found, DataError):
                 raise found
             yield found
-
-    def _order(self, epoch: int) -> np.ndarray:
-        if self._epoch[0] != epoch:
-            self._epoch = (epoch, rng(self.seed, "order", epoch).permutation(len(self.dataset)))
-        return self._epoch[1]
 
 
 def _choose(draw: np.random.Generator, weights: Mapping[str, float]) -> Size:

@@ -1,4 +1,4 @@
-"""Metrics of reconstructions; one row each."""
+"""Metrics of reconstructions and of generated images; one row each."""
 
 from vtbench.registry import Registry
 
@@ -8,6 +8,8 @@ METRICS = Registry(
         "rfd_effnet": "vtbench.evaluate.metrics.frechet:RfdEffnet",
         "rfid": "vtbench.evaluate.metrics.frechet:Rfid",
         "rfd_dinov2": "vtbench.evaluate.metrics.rfd_dinov2:RfdDinov2",
+        "gfd_effnet": "vtbench.evaluate.metrics.frechet:GfdEffnet",
+        "gfid": "vtbench.evaluate.metrics.frechet:Gfid",
         "sfid": "vtbench.evaluate.metrics.sfid:Sfid",
         "fid_infinity": "vtbench.evaluate.metrics.fid_infinity:FidInfinity",
         "fd_infinity_effnet": "vtbench.evaluate.metrics.fid_infinity:FdInfinityEffnet",
@@ -23,6 +25,7 @@ METRICS = Registry(
         "recall_effnet": "vtbench.evaluate.metrics.precision_recall:RecallEffnet",
         "classifier_top1": "vtbench.evaluate.metrics.classifier_top1:ClassifierTop1",
         "classifier_top1_fitted": "vtbench.evaluate.metrics.classifier_top1:ClassifierTop1Fitted",
+        "class_accuracy": "vtbench.evaluate.metrics.class_accuracy:ClassAccuracy",
         "linear_probe": "vtbench.evaluate.metrics.linear_probe:LinearProbe",
         "psnr": "vtbench.evaluate.metrics.psnr:Psnr",
         "ssim": "vtbench.evaluate.metrics.ssim:Ssim",

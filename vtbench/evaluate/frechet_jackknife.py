@@ -2,6 +2,8 @@
 
 A value without a block is not computed anew from all that is left: with more images than features the block's sums are
 taken away from the set's; with fewer, the products of all pairs of images are taken once and their parts are centred.
+Where only the produced images are few (samples of a generator against a training split), their products are those under
+the reference's covariance.
 
 NumPy alone: reports use it too.
 """
@@ -65,6 +67,34 @@ def frechet_without_of_few(reference: Rows, produced: Rows, parts: Sequence[Posi
         (mean1, trace1), (mean2, trace2) = one.part(in_one), two.part(in_two)
         difference = mean1 - mean2
         found.append(max(0.0, float(difference @ difference) + trace1 + trace2 - 2 * cross))
+    return found
+
+
+def frechet_of_few_without(reference: Statistics, produced: Rows, parts: Sequence[Positions]) -> list[float]:
+    """Return the distance of few produced images from a reference that stays as it is, without each part.
+
+    With C1 = R R^T and the rows turned, X R, the eigenvalues wanted are those of a product of turned rows, which has as
+    many rows as there are images instead of features.
+
+    Args:
+        reference: of all reference images, however many.
+        produced: features of the produced images, fewer than features.
+        parts: positions of the images to leave out, perhaps none; at least two must be left.
+    """
+    rows = produced.astype(np.float64) - reference.mean
+    turned = rows @ _factor(reference)
+    products, squares = turned @ turned.T, np.square(rows).sum(axis=1)
+    trace = float(np.trace(reference.covariance))
+    found = []
+    for part in parts:
+        kept = np.setdiff1d(np.arange(len(rows)), part)
+        num, mean = len(kept), rows[kept].mean(axis=0)
+        block = products[np.ix_(kept, kept)]
+        block = block - block.mean(axis=0) - block.mean(axis=1, keepdims=True) + block.mean()
+        cross = float(np.sqrt(np.maximum(np.linalg.eigvalsh(block / (num - 1)), 0.0)).sum())
+        difference = float(mean @ mean)
+        own_trace = (float(squares[kept].sum()) - num * difference) / (num - 1)
+        found.append(max(0.0, difference + trace + own_trace - 2 * cross))
     return found
 
 

@@ -119,6 +119,7 @@ class Measured:
         codebook_sizes: number of entries of each codebook, where produced images have codes.
         size: height and width of the images in pixels.
         paired: whether the i-th produced image answers the i-th reference image.
+        reference_labels: class of each reference image; None if unknown.
 
     Attributes:
         n: number of produced images.
@@ -133,12 +134,13 @@ class Measured:
         codebook_sizes: tuple[int, ...] | None = None,
         size: tuple[int, int] | None = None,
         paired: bool = True,
+        reference_labels: Int[np.ndarray, " num_reference"] | None = None,
     ) -> None:
         self._rows, self.paired = rows, paired
         self._kept = kept_statistics or {}
         self._statistics: dict[str, Statistics] = {}
         self._roots: dict[str, np.ndarray] = {}
-        self.codebook_sizes, self.size = codebook_sizes, size
+        self.codebook_sizes, self.size, self.reference_labels = codebook_sizes, size, reference_labels
         self.n = num_images if num_images is not None else len(next(iter(rows.values()), ()))
 
     def __contains__(self, quantity: Quantity) -> bool:
@@ -223,6 +225,8 @@ class Metric(ABC):
         source: paper or library that defines it.
         value_range: smallest and largest possible value; infinite where there is no bound.
         equation: the definition, in one line.
+        of_reconstructions: whether trained tokenizers are measured by it.
+        of_generations: whether trained generators are.
     """
 
     name: ClassVar[str]
@@ -234,6 +238,8 @@ class Metric(ABC):
     source: ClassVar[str]
     value_range: ClassVar[tuple[float, float]]
     equation: ClassVar[str]
+    of_reconstructions: ClassVar[bool] = True
+    of_generations: ClassVar[bool] = False
 
     @classmethod  # noqa: B027  # most metrics need no file
     def check(cls) -> None:

@@ -84,6 +84,10 @@ class Source(ABC):
         """Return the classes of produced images, or None if unknown."""
         return None
 
+    def reference_labels(self) -> Int[np.ndarray, " num_reference"] | None:
+        """Return the classes of all reference images, or None if unknown."""
+        return None
+
     def codebook_sizes(self) -> tuple[int, ...] | None:
         """Return the number of entries of each codebook, or None where produced images have no codes."""
         return None
@@ -202,6 +206,7 @@ class _Pass:
             codebook_sizes=self._codebook_sizes,
             size=self._source.size,
             paired=self._source.paired,
+            reference_labels=self._source.reference_labels(),
         )
         return Taken(measured, self.kept.folder, files)
 

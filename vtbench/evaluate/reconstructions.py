@@ -140,9 +140,9 @@ class Reconstructions(Source):
 
 
 def checked_uint8(
-    produced: Tensor, shape: tuple[int, ...], num_tokens: int | None
+    produced: Tensor, shape: tuple[int, ...], num_tokens: int | None, what: str = "reconstructions"
 ) -> UInt8[Tensor, "batch 3 height width"]:
-    """Return reconstructions in [0, 1] as uint8.
+    """Return images in [0, 1] as uint8; `what` is what messages call them.
 
     Raises:
         ResolutionError: they do not have the images' `shape`.
@@ -150,7 +150,7 @@ def checked_uint8(
     """
     where = f"at {shape[-2]}x{shape[-1]}, {num_tokens or 'all'} tokens"
     if produced.shape != shape:
-        raise ResolutionError(f"The reconstructions {where} have shape {tuple(produced.shape)}, the images {shape}.")
+        raise ResolutionError(f"The {what} {where} have shape {tuple(produced.shape)}, not {shape}.")
     if not produced.isfinite().all():
-        raise TrainingError(f"The reconstructions {where} hold NaN or infinite values: the training has diverged.")
+        raise TrainingError(f"The {what} {where} hold NaN or infinite values: the training has diverged.")
     return to_uint8(produced.float())

@@ -1,7 +1,8 @@
 """Runs of a plan on a cluster: submit what is missing, join what is on its way, and watch until all have ended.
 
 A controller may die at any moment, and several may work at one study. What is submitted is decided under a lock, from
-the store and the ledger alone, so the next controller finds every job and submits nothing twice.
+the store and the ledger alone, so the next controller finds every job and submits nothing twice. Runs that need others
+are arrays of their own, one for each set of needed runs, which Slurm holds until those have ended well.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 from vtbench.errors import LaunchError, RunLockedError
 from vtbench.launch import ledger, slurm_command
@@ -64,6 +67,7 @@ def submit_plan(
                 " submitted; try again."
             )
         missing, joined = [], []
+        jobs = {run_id: state.job_id for run_id, state in states.items() if state.active and state.job_id is not None}
         for run_id in plan.runs:
             record, state = load_record(store, run_id), states.get(run_id)
             if state is not None and state.active:
@@ -82,7 +86,8 @@ def submit_plan(
                 f" `python -m vtbench cancel {plan.id}` first."
             )
         if missing:
-            _submit(store, plan, cluster, name, missing, fresh, parallel, on_event)
+            submit = _Submitter(store, plan, cluster, name, fresh, parallel, on_event)
+            submit.all(missing, jobs)
     waited = {*missing, *joined}
     return [run_id for run_id in plan.runs if run_id in waited]
 
@@ -142,35 +147,64 @@ def failed(record: RunRecord | None, state: JobState | None) -> bool:
     return (record is not None and record.status == "failed") or (state is not None and state.word == "failed")
 
 
-def _submit(
-    store: Store,
-    plan: StudyPlan,
-    cluster: ClusterConfig,
-    name: str,
-    run_ids: list[str],
-    fresh: bool,
-    parallel: int | None,
-    on_event: OnEvent,
-) -> None:
-    snapshot = take_snapshot(store)
-    arrays = chunks(run_ids, slurm_command.max_array_size())
-    limit = parallel or cluster.max_parallel
-    for array in arrays:
-        if fresh:
-            _forget(store, array)
-        submission = ledger.plan_submission(store, plan, array, snapshot, name)
-        # arrays go side by side, so each has its part of what may go at once
-        share = max(1, limit // len(arrays)) if limit is not None else None
+def in_order(plan: StudyPlan, run_ids: Sequence[str]) -> list[dict[tuple[str, ...], list[str]]]:
+    """Return runs in rounds: each run comes after those of `run_ids` that it needs.
+
+    A round has a list for each set of runs that are needed: what one array of jobs can wait for.
+    """
+    rounds, left = [], list(run_ids)
+    while left:
+        groups: dict[tuple[str, ...], list[str]] = {}
+        for run_id in left:
+            if not set(left).intersection(needs := plan.runs[run_id].needs):
+                groups.setdefault(needs, []).append(run_id)
+        rounds.append(groups)
+        made = {run_id for group in groups.values() for run_id in group}
+        left = [run_id for run_id in left if run_id not in made]
+    return rounds
+
+
+@dataclass(frozen=True)
+class _Submitter:
+    """Submits runs of a plan, those that others need before them."""
+
+    store: Store
+    plan: StudyPlan
+    cluster: ClusterConfig
+    name: str
+    fresh: bool
+    parallel: int | None
+    on_event: OnEvent
+
+    def all(self, run_ids: Sequence[str], jobs: dict[str, str]) -> None:
+        """Submit runs; `jobs` has the job of each run that is on its way, and takes in theirs."""
+        snapshot, largest = take_snapshot(self.store), slurm_command.max_array_size()
+        for groups in in_order(self.plan, run_ids):
+            arrays = [(needs, array) for needs, group in groups.items() for array in chunks(group, largest)]
+            limit = self.parallel or self.cluster.max_parallel
+            # arrays go side by side, so each has its part of what may go at once
+            share = max(1, limit // len(arrays)) if limit is not None else None
+            for needs, array in arrays:
+                jobs |= self._array(array, snapshot, share, [jobs[need] for need in needs if need in jobs])
+
+    def _array(self, array: list[str], snapshot: Path, share: int | None, after: Sequence[str]) -> dict[str, str]:
+        """Submit one array, which waits for the jobs `after`; return the job of each of its runs."""
+        if self.fresh:
+            _forget(self.store, array)
+        submission = ledger.plan_submission(self.store, self.plan, array, snapshot, self.name)
         try:
-            job_id = submit_array(store, submission, plan.profile.resources, cluster, share)
+            resources = self.plan.profile.resources
+            job_id = submit_array(self.store, submission, resources, self.cluster, share, after)
         except UnclearAnswerError:
             raise  # the ledger says `planned`, so the next controller looks for the jobs
         except LaunchError as error:
-            ledger.save(store, submission, status="void", reason=str(error))
+            ledger.save(self.store, submission, status="void", reason=str(error))
             raise
-        submission = ledger.save(store, submission, status="submitted", job_id=job_id)
-        for run_id in array:
-            on_event(RunEvent(kind="queued", run_id=run_id, place=f"job {submission.element(run_id)}"))
+        submission = ledger.save(self.store, submission, status="submitted", job_id=job_id)
+        jobs = {run_id: element for run_id in array if (element := submission.element(run_id)) is not None}
+        for run_id, job in jobs.items():
+            self.on_event(RunEvent(kind="queued", run_id=run_id, place=f"job {job}"))
+        return jobs
 
 
 def _forget(store: Store, run_ids: Iterable[str]) -> None:

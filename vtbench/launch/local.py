@@ -1,6 +1,7 @@
 """Runs of a plan on this machine, each in a worker process, never more at once than there are slots.
 
-A failed run does not stop the others. A run that another process writes at the moment is waited for, not made twice.
+A run waits until those that it needs are done. A failed run does not stop the others, except those that need it, which
+fail with its cause. A run that another process writes at the moment is waited for, not made twice.
 Ctrl-C (or SIGTERM) reaches the workers through this controller alone: each has a session of its own, so it is asked
 once, saves a checkpoint, and ends.
 """
@@ -21,7 +22,7 @@ from types import FrameType
 
 from vtbench.errors import RunLockedError
 from vtbench.launch.event import Kind, OnEvent, RunEvent
-from vtbench.launch.outcome import cause_of, failure, log_path
+from vtbench.launch.outcome import cause_of, failure, log_path, unmade_need
 from vtbench.launch.reuse import Retry, is_done, wanted
 from vtbench.launch.slots import Slot, make_slots, worker_environment
 from vtbench.launch.worker import DONE, INTERRUPTED, LOCKED
@@ -140,14 +141,19 @@ class _Pool:
         self._free = list(slots)
         self._workers: list[_Worker] = []
         self._elsewhere: list[str] = []
+        self._not_made: dict[str, str] = {}
 
     def run(self, run_ids: Sequence[str]) -> list[tuple[str, str]]:
         """Run all, never more at once than there are slots; return those that failed with their causes."""
         waiting, causes = list(run_ids), []
         try:
             while waiting or self._workers or self._elsewhere:
-                while waiting and self._free:
-                    self._start(waiting.pop(0))
+                for given_up in [run_id for run_id in waiting if self._broken_needs(run_id)]:
+                    waiting.remove(given_up)
+                    causes.append((given_up, self._give_up(given_up)))
+                while self._free and (run_id := self._next(waiting)) is not None:
+                    waiting.remove(run_id)
+                    self._start(run_id)
                 self._wait()
                 for worker in [worker for worker in self._workers if worker.process.poll() is not None]:
                     self._workers.remove(worker)
@@ -163,6 +169,21 @@ class _Pool:
                 worker.process.kill()
                 worker.process.wait()
         return causes
+
+    def _next(self, waiting: Sequence[str]) -> str | None:
+        """Return the first run that needs none of those that are still to be made."""
+        unmade = {*waiting, *(worker.run_id for worker in self._workers), *self._elsewhere}
+        return next((each for each in waiting if unmade.isdisjoint(self._plan.runs[each].needs)), None)
+
+    def _broken_needs(self, run_id: str) -> list[str]:
+        return [need for need in self._plan.runs[run_id].needs if need in self._not_made]
+
+    def _give_up(self, run_id: str) -> str:
+        """Tell that a run cannot be made, and return why."""
+        need = self._broken_needs(run_id)[0]
+        cause = self._not_made[run_id] = unmade_need(self._plan, need, self._not_made[need])
+        self._on_event(RunEvent(kind="failed", run_id=run_id, cause=cause))
+        return cause
 
     def _start(self, run_id: str) -> None:
         if live_holder(self._store.lock_path(run_id)) is not None:
@@ -238,12 +259,15 @@ class _Pool:
             return None
         if code == INTERRUPTED and worker.asked_to_end:
             seconds = time.monotonic() - worker.start
+            self._not_made[worker.run_id] = "it was not wanted any more"
             self._on_event(RunEvent(kind="interrupted", run_id=worker.run_id, seconds=seconds, record=record))
             return None
         if code == INTERRUPTED:
             cause = "cancelled"
         elif code != DONE:
             cause = cause_of(code, record if record != worker.before else None, worker.log, worker.begun)
+        if cause:
+            self._not_made[worker.run_id] = cause
         kind: Kind = "failed" if cause else "done"
         seconds = time.monotonic() - worker.start
         self._on_event(RunEvent(kind=kind, run_id=worker.run_id, seconds=seconds, record=record, cause=cause))

@@ -38,10 +38,15 @@ def cause_of(code: int, record: RunRecord | None, log: Path, begun: int) -> str:
 
 
 def label(plan: StudyPlan, run_id: str) -> str:
-    """Return arm, axis values and seed of the first cell that a run answers."""
-    cell = next(cell for cell in plan.cells if cell.run_id == run_id)
+    """Return arm, axis values and seed of the first cell that a run answers, or helps to answer."""
+    cell = plan.cell_of(run_id)
     point = "".join(f" {path}={value}" for path, value in cell.coordinates.items())
     return f"{cell.arm}{point} seed {cell.seed}"
+
+
+def unmade_need(plan: StudyPlan, need: str, cause: str) -> str:
+    """Return why a run that needs the run `need` cannot be made."""
+    return f"it needs {label(plan, need)}, which was not made: {cause}"
 
 
 def failure(store: Store, plan: StudyPlan, causes: Sequence[tuple[str, str]]) -> RunsFailedError:

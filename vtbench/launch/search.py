@@ -208,9 +208,7 @@ class _Batch:
         }
         if not open_runs:
             return None
-        cells = tuple(cell for cell in self._plan.cells if cell.run_id in open_runs)
-        runs = {run_id: spec for run_id, spec in self._plan.runs.items() if run_id in open_runs}
-        return self._plan.model_copy(update={"cells": cells, "runs": runs})
+        return self._plan.part(open_runs)
 
     def _unwanted(self, run_id: str) -> bool:
         """Return whether every trial that a run belongs to is pruned."""
@@ -223,7 +221,7 @@ class _Batch:
         search = self._request.search
         assert self._plan is not None
         logs = [load_log_lines(self._store, run_id) for run_id in trial.run_ids]
-        steps = self._plan.runs[trial.run_ids[0]].config.train.steps
+        steps = self._plan.runs[trial.run_ids[0]].config.trained.steps
         reports = logged_reports(search.pruner, logs, steps)
         known = self._decisions.get(trial.number, Decision())
         if not known.pruned and known.reported != reports:

@@ -14,6 +14,7 @@ import re
 import shlex
 import signal
 import socket
+from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +67,12 @@ class SlurmRun:
 
 
 def submit_array(
-    store: Store, submission: Submission, resources: ResourceConfig, cluster: ClusterConfig, parallel: int | None
+    store: Store,
+    submission: Submission,
+    resources: ResourceConfig,
+    cluster: ClusterConfig,
+    parallel: int | None,
+    after: Sequence[str] = (),
 ) -> str:
     """Submit a job for each run of a submission by one call of `sbatch`, and return Slurm's number of the array.
 
@@ -76,6 +82,7 @@ def submit_array(
         resources: of one run.
         cluster: options, the profile's and the cluster file's together.
         parallel: most of these jobs at once.
+        after: jobs that must have ended well before these begin; where one has not, Slurm cancels these.
 
     Raises:
         UnclearAnswerError: the jobs may be there or not.
@@ -94,7 +101,7 @@ def submit_array(
         )
         for run_id in submission.run_ids
     ]
-    executor = _executor(store, submission, resources, cluster, parallel)
+    executor = _executor(store, submission, resources, cluster, parallel, after)
     said = io.StringIO()
     try:
         with slurm_command.clean_environment(*_OWN), redirect_stderr(said):
@@ -178,12 +185,21 @@ def start_estimate(store: Store, resources: ResourceConfig, cluster: ClusterConf
 
 
 def _executor(
-    store: Store, submission: Submission, resources: ResourceConfig, cluster: ClusterConfig, parallel: int | None
+    store: Store,
+    submission: Submission,
+    resources: ResourceConfig,
+    cluster: ClusterConfig,
+    parallel: int | None,
+    after: Sequence[str],
 ) -> submitit.SlurmExecutor:
     where = folder(store, submission.name).resolve()
     executor = submitit.SlurmExecutor(where, max_num_timeout=UNLIMITED, python=cluster.python)
+    known = parameters(resources, cluster, submission.snapshot)
+    if after:
+        waits = {"dependency": f"afterok:{':'.join(after)}", "kill-on-invalid-dep": "yes"}
+        known["additional_parameters"] = {**known["additional_parameters"], **waits}
     executor.update_parameters(
-        **parameters(resources, cluster, submission.snapshot),
+        **known,
         job_name=submission.name,
         comment=submission.plan_id,
         array_parallelism=parallel or len(submission.run_ids),

@@ -9,7 +9,7 @@ from vtbench.launch import ledger, slurm_command, state
 from vtbench.launch.cluster import place
 from vtbench.launch.event import Kind, OnEvent, RunEvent
 from vtbench.launch.ledger import Submission
-from vtbench.launch.outcome import failure
+from vtbench.launch.outcome import failure, unmade_need
 from vtbench.launch.reuse import is_done
 from vtbench.launch.slurm_command import SlurmJob
 from vtbench.launch.state import JobState
@@ -145,10 +145,17 @@ class _Watch:
     def _end(self, run_id: str, cause: str | None) -> None:
         self.left.remove(run_id)
         record = load_record(self._store, run_id)
+        if cause is not None and (broken := self._broken_need(run_id)) is not None:
+            cause = unmade_need(self._plan, *broken)
         if cause is not None:
             self.causes.append((run_id, cause))
         kind: Kind = "failed" if cause is not None else "done"
         self._on_event(RunEvent(kind=kind, run_id=run_id, seconds=self._seconds(run_id), record=record, cause=cause))
+
+    def _broken_need(self, run_id: str) -> tuple[str, str] | None:
+        """Return a run that this one needs and that failed, with its cause: Slurm has then cancelled this one's job."""
+        needs = self._plan.runs[run_id].needs
+        return next((each for each in self.causes if each[0] in needs), None)
 
     def _seconds(self, run_id: str) -> float:
         return time.monotonic() - self._begun[run_id] if run_id in self._begun else 0.0

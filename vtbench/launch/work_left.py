@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vtbench.evaluate import METRICS
-from vtbench.launch.reuse import asked_values, held_values
+from vtbench.launch.reuse import Asked
 from vtbench.schema.study import ArmFacts, StudyPlan
 from vtbench.store.layout import Store
 from vtbench.store.outline import load_outlines
@@ -50,7 +50,7 @@ def work_left(store: Store, plan: StudyPlan) -> WorkLeft:
     Raises:
         StoreError: a record is broken or of a newer version.
     """
-    asked, outlines = asked_values(plan), load_outlines(store, plan.runs)
+    asked, outlines = Asked(plan), load_outlines(store, plan.runs)
     groups: dict[str, set[str]] = {"done": set(), "to_measure": set(), "to_resume": set(), "to_train": set()}
     for run_id in plan.runs:
         outline = outlines.get(run_id)
@@ -59,7 +59,7 @@ def work_left(store: Store, plan: StudyPlan) -> WorkLeft:
         elif not outline.has_trained():
             groups["to_resume"].add(run_id)
         else:
-            held = outline.status == "done" and asked <= held_values(plan, outline)
+            held = outline.status == "done" and asked.held(run_id, outline)
             groups["done" if held else "to_measure"].add(run_id)
     return WorkLeft(**{name: frozenset(runs) for name, runs in groups.items()})
 
@@ -73,8 +73,17 @@ def runs_by_fact(plan: StudyPlan) -> list[tuple[ArmFacts, list[str]]]:
 
 
 def facts_by_run(plan: StudyPlan) -> dict[str, ArmFacts]:
-    """Return what each run costs to train; a run that several arms share is there once."""
-    return {run_id: fact for fact, run_ids in runs_by_fact(plan) for run_id in run_ids}
+    """Return what each run costs to train; a run that several arms share is there once.
+
+    Of the run of a tokenizer that a generator needs, they are the tokenizer's figures beside the generator's.
+    """
+    own = {run_id: fact for fact, run_ids in runs_by_fact(plan) for run_id in run_ids}
+    needed: dict[str, ArmFacts] = {}
+    for run_id, fact in own.items():
+        figures = {"num_parameters": fact.tokenizer_parameters, "training_flops": fact.tokenizer_flops}
+        if plan.runs[run_id].config.generator is not None:
+            needed[plan.runs[run_id].needs[0]] = fact.model_copy(update=figures)
+    return {**needed, **own}
 
 
 def measured_bytes(plan: StudyPlan) -> int:

@@ -49,7 +49,7 @@ def compared_metrics(results: Results) -> list[str]:
 def differences(results: Results) -> Table | None:
     """Return the paired differences of each arm to the reference arm, in the main metric and PSNR; None for one arm."""
     metrics = [metric for metric in dict.fromkeys([results.main_metric, PSNR]) if metric in results.metrics]
-    places = [(metric, point) for metric in metrics for point in results.points_of(metric)]
+    places = [(metric, point) for metric in metrics for point in results.compared_points(metric)]
     found = [{each.row.label: each for each in against_reference(results, *at)} for at in places]
     compared = [row.label for row in results.rows if results.reference_of(row) not in (None, row)]
     if not compared:
@@ -65,7 +65,7 @@ def comparisons(results: Results) -> Table | None:
     found = [
         each
         for metric in compared_metrics(results)
-        for point in results.points_of(metric)
+        for point in results.compared_points(metric)
         for each in against_reference(results, metric, point)
     ]
     if not any(each.estimate.known for each in found):
@@ -107,7 +107,7 @@ def image_by_image(results: Results) -> Table | None:
     """Return what the images say of each arm against the reference arm, in metrics that are means over images."""
     rows: list[tuple[str, ...]] = []
     for metric in compared_metrics(results):
-        for point in results.points_of(metric):
+        for point in results.compared_points(metric):
             found = [(row, pair) for row in results.rows if (pair := _reference_pair(results, row, metric, point))]
             adjusted = holm([pair.p_value for _, pair in found])
             rows += [_image_row(row, pair, metric, point, p) for (row, pair), p in zip(found, adjusted, strict=True)]
@@ -125,7 +125,7 @@ def image_by_image(results: Results) -> Table | None:
 
 
 def _pairs_of(results: Results, metric: str) -> list[ImagePair]:
-    return [pair for point in results.points_of(metric) for pair in results.image_pairs(metric, point)]
+    return [pair for point in results.compared_points(metric) for pair in results.image_pairs(metric, point)]
 
 
 def difference_text(found: Comparison | None) -> str:

@@ -33,7 +33,9 @@ def findings(results: Results) -> Findings:
     images = f" on {' or '.join(f'{count:,}' for count in counts)} images" if counts else ""
     over = f"{len(seeds)} seeds (mean ± standard deviation)" if len(seeds) > 1 else "one seed"
     introduction = f"Arms in the order of {shown.label}, {better}, measured{images} with {over}:"
-    points = tuple((_place(results, point), _point(results, metric, point)) for point in results.points_of(metric))
+    points = tuple(
+        (_place(results, point), _point(results, metric, point)) for point in results.compared_points(metric)
+    )
     remarks = [_statement_rule(results), *sample_warnings(results, metric), *_gain(results), *_missing(results)]
     return Findings(introduction, points, tuple(remarks))
 

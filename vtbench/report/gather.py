@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from vtbench.errors import StoreError
 from vtbench.evaluate.kept_rows import point_name
 from vtbench.report.image_pairs import ImagePair, image_pairs
 from vtbench.schema.base import Frozen
+from vtbench.schema.generation import Sampling
 from vtbench.schema.record import Provenance, RunError, RunRecord
 from vtbench.schema.study import Cell, StudyPlan
 from vtbench.store import query
@@ -34,6 +35,7 @@ SAMPLES_FOLDER = "samples"
 MAX_CURVE_POINTS, FEWEST_CURVE_POINTS, ALL_CURVE_POINTS = 200, 20, 100_000
 """Of one run's curve, and of all runs together."""
 ORIGINAL, RECONSTRUCTION = "original", "reconstruction"
+SAMPLES, NEIGHBOURS = "samples", "neighbours"
 
 
 class ReportValue(Frozen):
@@ -44,6 +46,8 @@ class ReportValue(Frozen):
     resolution: str | None
     num_tokens: int | None
     route: str | None = None
+    sampling: Sampling | None = None
+    """How tokens were drawn, of a value of generated images."""
     value: float
     num_samples: int
     protocol: str
@@ -70,7 +74,11 @@ class Curve(Frozen):
 
 
 class Strip(Frozen):
-    """A PNG with `num_pictures` images side by side, each of exactly `resolution`; `run_id` made it."""
+    """A PNG of pictures, each of exactly `resolution`; `run_id` made it.
+
+    Originals and reconstructions stand side by side; samples in rows, one a class; of neighbours the first row are
+    samples, the second the training images nearest to them.
+    """
 
     file: str
     kind: str
@@ -78,6 +86,7 @@ class Strip(Frozen):
     resolution: str
     num_tokens: int | None
     route: str | None = None
+    sampling: Sampling | None = None
 
 
 class ReportData(Frozen):
@@ -163,24 +172,26 @@ def _run(run_id: str, record: RunRecord | None) -> ReportRun:
 
 def _values(plan: StudyPlan, records: Mapping[str, RunRecord]) -> tuple[ReportValue, ...]:
     """Return the plan's finite values, each run's once even if several cells share it."""
-    found: dict[tuple[str, str, str | None, int | None, str | None], ReportValue] = {}
+    found: dict[tuple[Any, ...], ReportValue] = {}
     for run_id in dict.fromkeys(cell.run_id for cell in plan.cells if cell.run_id in records):
         for value in query.wanted(plan, records[run_id].metrics):
             resolution, num_tokens = value.params.get("resolution"), value.params.get("num_tokens")
-            route = value.params.get("route")
+            route, point = value.params.get("route"), query.generation_point(value.params)
             made = ReportValue(
                 run_id=run_id,
                 metric=value.name,
                 resolution=None if resolution is None else str(resolution),
                 num_tokens=None if num_tokens is None else int(num_tokens),
                 route=None if route is None else str(route),
+                sampling=None if point is None else point.sampling,
                 value=value.value,
                 num_samples=value.num_samples,
                 protocol=value.protocol,
                 interval=value.interval,
                 without_blocks=value.without_blocks,
             )
-            found.setdefault((run_id, made.metric, made.resolution, made.num_tokens, made.route), made)
+            place = (made.resolution, made.num_tokens, made.route, made.sampling)
+            found.setdefault((run_id, made.metric, *place), made)
     return tuple(value for value in found.values() if math.isfinite(value.value))
 
 
@@ -254,7 +265,38 @@ def _strips(store: Store, plan: StudyPlan) -> tuple[tuple[Strip, ...], dict[str,
                 route=route,
             )
             files[name] = source
+    for strip, source in _generated(store, plan):
+        strips[strip.file] = strip
+        files[Path(strip.file).name] = source
     return tuple(strips.values()), files
+
+
+def _generated(store: Store, plan: StudyPlan) -> Iterator[tuple[Strip, Path]]:
+    """Yield the pictures of each arm's first seed at the points that plots show, and where they are.
+
+    Of the first way of sampling all sizes and lengths; of the others, of which there can be many, the first size at the
+    last length.
+    """
+    config = plan.evaluate.generation
+    for cell, point in itertools.product(first_cells(plan), () if config is None else config.points):
+        assert config is not None
+        usual = point.sampling == config.samplings[0]
+        if not usual and (point.resolution, point.num_tokens) != (config.resolutions[0], config.num_tokens[-1]):
+            continue
+        for kind in (SAMPLES, NEIGHBOURS):
+            source = store.samples_dir(cell.run_id) / f"{point.name}_{kind}.png"
+            if (kind == SAMPLES or usual) and source.exists():
+                yield (
+                    Strip(
+                        file=f"{SAMPLES_FOLDER}/{point.name}_{kind}_{cell.run_id}.png",
+                        kind=kind,
+                        run_id=cell.run_id,
+                        resolution=point.resolution,
+                        num_tokens=point.num_tokens,
+                        sampling=point.sampling,
+                    ),
+                    source,
+                )
 
 
 def _replace_samples(folder: Path, files: Mapping[str, Path]) -> None:

@@ -41,16 +41,23 @@ class MetricDisplay:
         return self.label + arrow
 
 
-NUM_PARAMETERS, GFLOPS = "num_parameters", "gflops"
+NUM_PARAMETERS, GFLOPS, SECONDS = "num_parameters", "gflops", "seconds_per_image"
+CLASS_ACCURACY, MEMORISATION = "class_accuracy", "memorisation"
+REAL = "_real"
+"""Ends the name of a value that validation images got in the place of samples."""
 PSNR, PSNR_MEAN_IMAGE, PSNR_GAIN = "psnr", "psnr_mean_image", "psnr_gain"
 
 _DISPLAYS = {
     NUM_PARAMETERS: MetricDisplay("Parameters", "M", scale=1e6),
     GFLOPS: MetricDisplay("GFLOPs (full)", lower_is_better=True),
     "gflops_as_published": MetricDisplay("GFLOPs (as published)", lower_is_better=True),
+    "gflops_sampling": MetricDisplay("GFLOPs of the tokens", lower_is_better=True),
+    "gflops_decoder": MetricDisplay("GFLOPs of the decoder", lower_is_better=True),
     "rfid": MetricDisplay("rFID", lower_is_better=True, min_samples=2048, is_distance=True),
     "rfd_effnet": MetricDisplay("rFD (EfficientNet-Lite0)", lower_is_better=True, min_samples=2048, is_distance=True),
     "rfd_dinov2": MetricDisplay("rFD (DINOv2 ViT-L/14)", lower_is_better=True, min_samples=2048, is_distance=True),
+    "gfd_effnet": MetricDisplay("gFD (EfficientNet-Lite0)", lower_is_better=True, min_samples=2048, is_distance=True),
+    "gfid": MetricDisplay("gFID", lower_is_better=True, min_samples=2048, is_distance=True),
     "sfid": MetricDisplay("sFID", lower_is_better=True, min_samples=2048, is_distance=True),
     "fid_infinity": MetricDisplay("FID-infinity", lower_is_better=True, min_samples=20_480),
     "fd_infinity_effnet": MetricDisplay("FD-infinity (EfficientNet-Lite0)", lower_is_better=True, min_samples=12_800),
@@ -66,6 +73,8 @@ _DISPLAYS = {
     "recall_effnet": MetricDisplay("Recall (EfficientNet-Lite0)", lower_is_better=False, min_samples=10_000),
     "classifier_top1": MetricDisplay("Top-1 (EfficientNet-Lite0)", lower_is_better=False, min_samples=1000),
     "classifier_top1_fitted": MetricDisplay("Top-1 (fitted to references)", lower_is_better=False, min_samples=1000),
+    CLASS_ACCURACY: MetricDisplay("Class accuracy", lower_is_better=False, min_samples=200),
+    MEMORISATION: MetricDisplay("Nearer to training than unseen images", min_samples=200),
     "linear_probe": MetricDisplay("Linear probe (tokens)", lower_is_better=False, min_samples=1000),
     PSNR: MetricDisplay("PSNR", "dB", lower_is_better=False),
     PSNR_GAIN: MetricDisplay("PSNR gain over the mean image", "dB", lower_is_better=False),
@@ -88,18 +97,28 @@ _DISPLAYS = {
     "codebook_zipf_slope": MetricDisplay("Zipf slope", lower_is_better=False, min_samples=2048),
     "images_per_second_encode": MetricDisplay("Encode", "images/s", lower_is_better=False),
     "images_per_second_decode": MetricDisplay("Decode", "images/s", lower_is_better=False),
+    SECONDS: MetricDisplay("Image", "ms", lower_is_better=True, scale=1e-3),
+    "seconds_per_image_sampling": MetricDisplay("Its tokens", "ms", lower_is_better=True, scale=1e-3),
+    "seconds_per_image_decoder": MetricDisplay("Its decoding", "ms", lower_is_better=True, scale=1e-3),
     "peak_memory_bytes": MetricDisplay("Peak memory", "MiB", lower_is_better=True, scale=2**20),
 }
 
 ORDER = tuple(_DISPLAYS)
 """Order of columns; metrics that are not listed come before the costs of `COST`, by name."""
 
-COST = ("images_per_second_encode", "images_per_second_decode", "peak_memory_bytes")
+COST = (
+    "images_per_second_encode",
+    "images_per_second_decode",
+    SECONDS,
+    "seconds_per_image_sampling",
+    "seconds_per_image_decoder",
+    "peak_memory_bytes",
+)
 
 ENOUGH_FOR_DISTANCES = 10_000
 """Images below which a distance between sets is reported with a warning."""
 
-NOT_COMPARED = frozenset({*COST, GFLOPS, NUM_PARAMETERS, PSNR_MEAN_IMAGE})
+NOT_COMPARED = frozenset({*COST, GFLOPS, "gflops_sampling", "gflops_decoder", NUM_PARAMETERS, PSNR_MEAN_IMAGE})
 """Counted, taken with a clock, or the same for all arms: no test of seeds and images says what they differ in."""
 
 

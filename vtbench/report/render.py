@@ -8,6 +8,7 @@ from typing import Any
 from vtbench.report import comparison_tables, tables
 from vtbench.report.findings import findings
 from vtbench.report.gather import gather, load
+from vtbench.report.generation_tables import generation_measurements
 from vtbench.report.page import Page
 from vtbench.report.plots import ORDER, PLOTS
 from vtbench.report.plots.style import Drawing, PlotData, styled
@@ -87,7 +88,7 @@ def _context(results: Results, baselines: Path) -> dict[str, Any]:
         "study": plan.study,
         "profile": plan.profile,
         "findings": findings(results),
-        "measurements": tables.measurements(results),
+        "measurements": (generation_measurements if results.generates else tables.measurements)(results),
         "differences": comparison_tables.differences(results),
         "tests": [*filter(None, (make(results) for make in TESTS))],
         "published": [published(load_baseline(name, baselines), plan.study.arms) for name in plan.study.published],

@@ -10,9 +10,10 @@ from typing import Any
 
 from vtbench.report.gather import ReportData, ReportRun, ReportValue
 from vtbench.report.image_pairs import ImagePair
-from vtbench.report.metrics import PSNR, PSNR_GAIN, PSNR_MEAN_IMAGE, display
+from vtbench.report.metrics import PSNR, PSNR_GAIN, PSNR_MEAN_IMAGE, REAL, display
 from vtbench.report.statistics import Spread, spread
 from vtbench.schema.base import parse_resolution
+from vtbench.schema.generation import Sampling
 from vtbench.schema.protocol import require_same
 
 
@@ -20,12 +21,14 @@ from vtbench.schema.protocol import require_same
 class Point:
     """Where something was measured; `num_tokens` None is the full length; no resolution: once a run.
 
-    `route` is the name of the way to that size, where it is not encoding and decoding at it.
+    `route` is the name of the way to that size, where it is not encoding and decoding at it; `sampling` how the tokens
+    of generated images were drawn.
     """
 
     resolution: str | None
     num_tokens: int | None
     route: str | None = None
+    sampling: Sampling | None = None
 
     @property
     def label(self) -> str:
@@ -33,7 +36,8 @@ class Point:
         size = (self.resolution or "").replace("x", "×")
         if self.route is not None:
             size = f"{size} {self.route.replace('x', '×').replace('_', ' ')}"
-        return f"{size}, L={self.num_tokens}" if self.num_tokens is not None else size
+        length = [] if self.num_tokens is None else [f"L={self.num_tokens}"]
+        return ", ".join([*([size] if size else []), *length, *filter(None, [sampling_text(self.sampling)])])
 
     @property
     def side(self) -> float:
@@ -47,6 +51,9 @@ class Point:
 RUN = Point(None, None)
 """The point of values that a run has only once (parameters, memory)."""
 
+
+MOST_COMPARED = 12
+"""Points of one metric that tables of differences have columns for."""
 
 MOST_DRAWN = 24
 """Lines, markers or rows of pictures that a reader can tell apart."""
@@ -74,13 +81,9 @@ class Results:
         self.data = data
         self.plan = data.plan
         self.rows = _rows(data)
-        evaluate = data.plan.evaluate
-        self.points = [Point(size, length, way) for size, way in evaluate.places for length in evaluate.num_tokens]
+        self.points = _points(data)
         self.run_info: dict[str, ReportRun] = {run.run_id: run for run in data.runs}
-        self._values = {
-            (value.run_id, value.metric, Point(value.resolution, value.num_tokens, value.route)): value
-            for value in data.values
-        }
+        self._values = {(value.run_id, value.metric, _place(value)): value for value in data.values}
         self._image_pairs: dict[tuple[str, Point], list[ImagePair]] = {}
         for pair in data.image_pairs:
             point = Point(pair.resolution, pair.num_tokens, pair.route)
@@ -99,8 +102,22 @@ class Results:
     @cached_property
     def metrics(self) -> set[str]:
         """Names of all metrics that have a value, and those that the plan asks for."""
-        found = {*self._of_metric, *self.plan.metrics}
+        real = {name for name in self._of_metric if name.endswith(REAL)}
+        found = {*self._of_metric, *self.plan.metrics} - real
+        if self.generates:  # the plan's other metrics are of tokenizers, which have no cell
+            found = set(self._of_metric) - real or set(self.plan.metrics)
         return found | {PSNR_GAIN} if {PSNR, PSNR_MEAN_IMAGE} <= found else found
+
+    @cached_property
+    def generates(self) -> bool:
+        """Whether the study's runs are of generators."""
+        return bool(self.points) and all(point.sampling is not None for point in self.points)
+
+    def real(self, metric: str, resolution: str) -> list[float]:
+        """Return what validation images got in the place of samples at a size, scaled for display, each value once."""
+        scale = display(metric).scale
+        at = Point(resolution, None)
+        return sorted({value.value / scale for value in self.values_of(metric + REAL, at)})
 
     @property
     def reference_title(self) -> str:
@@ -121,7 +138,12 @@ class Results:
     @cached_property
     def training_sizes(self) -> set[str]:
         """Input resolutions that any of the runs was trained at."""
-        return {size for spec in self.plan.runs.values() for size in spec.config.mixing.inputs}
+        specs = [self.plan.runs[run_id].config for run_id in {cell.run_id: None for cell in self.plan.cells}]
+        return {
+            size
+            for config in specs
+            for size in (config.mixing.inputs if config.generator is None else config.generator.tokens.resolutions)
+        }
 
     def is_trained(self, point: Point) -> bool:
         """Return whether any of the runs was trained to reconstruct at a point's size."""
@@ -155,6 +177,17 @@ class Results:
         """Return the points at which a metric is shown: all of the plan's, or the run as a whole."""
         source = PSNR if metric == PSNR_GAIN else metric
         return [RUN] if RUN in self._of_metric.get(source, {}) else self.points
+
+    def usual_points(self, metric: str) -> list[Point]:
+        """Return those of `points_of` that have the first way of sampling, or none."""
+        points = self.points_of(metric)
+        first = next((point.sampling for point in points if point.sampling is not None), None)
+        return [point for point in points if point.sampling in (None, first)]
+
+    def compared_points(self, metric: str) -> list[Point]:
+        """Return the points at which arms are compared: all, or of very many the usual ones."""
+        points = self.points_of(metric)
+        return points if len(points) <= MOST_COMPARED else self.usual_points(metric)
 
     def by_seed(self, row: Row, metric: str, point: Point) -> dict[int, float]:
         """Return seed -> value, scaled for display; seeds without a value are left out."""
@@ -197,6 +230,33 @@ class Results:
         for (metric, point), values in columns.items():
             place = f" at {point.label}" if point != RUN else ""
             require_same(f"{display(metric).title}{place}", values, self.data.protocols, mend)
+
+
+def sampling_text(sampling: Sampling | None) -> str:
+    """Return what is unusual in a way of drawing tokens, for example `CFG 2, top-k 64`; empty if nothing is."""
+    if sampling is None:
+        return ""
+    parts = [f"CFG {sampling.cfg_scale:g}"] if sampling.cfg_scale != 1 else []
+    parts += [f"top-k {sampling.top_k}"] if sampling.top_k is not None else []
+    parts += [f"top-p {sampling.top_p:g}"] if sampling.top_p is not None else []
+    parts += [f"temperature {sampling.temperature:g}"] if sampling.temperature != 1 else []
+    return ", ".join(parts)
+
+
+def _place(value: ReportValue) -> Point:
+    return Point(value.resolution, value.num_tokens, value.route, value.sampling)
+
+
+def _points(data: ReportData) -> list[Point]:
+    """Return the points of the plan: of tokenizers where a cell has one, of generators where one has that."""
+    plan, found = data.plan, []
+    kinds = {plan.runs[cell.run_id].config.generator is not None for cell in plan.cells}
+    if kinds != {True}:
+        evaluate = plan.evaluate
+        found += [Point(size, length, way) for size, way in evaluate.places for length in evaluate.num_tokens]
+    if True in kinds and plan.evaluate.generation is not None:
+        found += [Point(p.resolution, p.num_tokens, None, p.sampling) for p in plan.evaluate.generation.points]
+    return found
 
 
 def _coordinates(row: Row) -> str:

@@ -29,6 +29,13 @@ def build_tokenizer(component: Component) -> Tokenizer:
     return model
 
 
+def build_generator(component: Component) -> Generator:
+    """Return the generator that `component` names, initialised from torch's global generator."""
+    kind = GENERATORS.load(component.name)
+    model: Generator = kind(kind.Config.model_validate_json(canonical_json(component.options)))
+    return model
+
+
 def build_card(
     card: ModelCard,
     overrides: Mapping[str, Any] | None = None,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -21,7 +22,14 @@ from vtbench.distributed import collectives, is_main, local_rank, world_size
 from vtbench.distributed.watch import Watch
 from vtbench.errors import DataError
 from vtbench.runner.context import RunContext
-from vtbench.runner.stages import evaluate_reconstruction, measure_cost, train_tokenizer
+from vtbench.runner.stages import (
+    cache_tokens,
+    evaluate_generation,
+    evaluate_reconstruction,
+    measure_cost,
+    train_generator,
+    train_tokenizer,
+)
 from vtbench.runner.team import announce, as_error, joined, lost, opened, record_failure, share, words
 from vtbench.schema.record import RunRecord
 from vtbench.schema.study import StudyPlan
@@ -30,8 +38,17 @@ from vtbench.store.layout import Store
 from vtbench.store.open_record import OpenRecord
 from vtbench.store.provenance import collect, now
 
-TOGETHER = (train_tokenizer, evaluate_reconstruction)
-ALONE = (measure_cost,)
+
+@dataclass(frozen=True)
+class _Stages:
+    """The stages of a run: those that its processes go through together, and those that the first does alone."""
+
+    together: tuple[ModuleType, ...]
+    alone: tuple[ModuleType, ...]
+
+
+_OF_TOKENIZER = _Stages(together=(train_tokenizer, evaluate_reconstruction), alone=(measure_cost,))
+_OF_GENERATOR = _Stages(together=(cache_tokens, train_generator, evaluate_generation), alone=(measure_cost,))
 
 
 def execute(store: Store, plan: StudyPlan, run_id: str, fresh: bool = False) -> RunRecord:
@@ -59,11 +76,12 @@ def execute(store: Store, plan: StudyPlan, run_id: str, fresh: bool = False) -> 
             record.update(status="running", error=None)
         share(record, watch)
         context = RunContext(store=store, plan=plan, spec=spec, writer=record, device=device)
-        for stage in TOGETHER:
+        stages = _OF_TOKENIZER if spec.config.generator is None else _OF_GENERATOR
+        for stage in stages.together:
             _run(stage, context, watch)
         collectives.barrier()
         if is_main():
-            for stage in ALONE:
+            for stage in stages.alone:
                 _run(stage, context, watch)
             finished = record.record.provenance.model_copy(update={"finished": now()})
             record.update(status="done", provenance=finished)

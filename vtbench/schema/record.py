@@ -9,6 +9,9 @@ from pydantic import Field
 from vtbench.schema.base import Frozen, canonical_json, content_hash
 from vtbench.schema.run import SCHEMA_VERSION, RunSpec
 
+TRAINING_STAGES = ("train_tokenizer", "train_generator")
+"""Names of the stages that train, one of which each run has; what comes after them measures."""
+
 Status = Literal["pending", "running", "done", "failed", "interrupted"]
 
 

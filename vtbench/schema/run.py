@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from vtbench.schema.base import Frozen, Resolution
+from vtbench.schema.generation import GenerationConfig, GenerationPoint
 
 SCHEMA_VERSION = 1
 IDENTITY_VERSION = 1
@@ -180,14 +181,63 @@ class LossConfig(Frozen):
     gan: GanConfig | None = None
 
 
+class TokensConfig(Frozen):
+    """What of a data set a generator learns: the tokens of its training images, made once and kept.
+
+    Each image gives `crops` views, each encoded at every one of `resolutions`, as it is and, with `flip`, mirrored.
+    """
+
+    resolutions: tuple[Resolution, ...] = Field(min_length=1)
+    num_tokens: PositiveInt | None = None
+    """Length; null: the tokenizer's full length."""
+    crops: PositiveInt = 1
+    flip: bool = True
+
+
+class GeneratorConfig(Frozen):
+    """A generator of the tokens that the run's tokenizer makes, and how it is trained.
+
+    Options of `model` that follow from tokenizer, tokens and data (`num_codebooks`, `codebook_size`, `max_num_tokens`,
+    `grid_size`, `num_classes`) are filled in when a study is resolved; writing another value is a mistake.
+    """
+
+    model: Component
+    tokens: TokensConfig
+    train: TrainConfig
+
+    def points(self, generation: GenerationConfig) -> tuple[GenerationPoint, ...]:
+        """Return where this generator is measured; tokens on a grid have no size but that at which they were made."""
+        sizes = self.tokens.resolutions if "grid_size" in self.model.options else generation.resolutions
+        return tuple(point for point in generation.points if point.resolution in sizes)
+
+    @model_validator(mode="after")
+    def _whole_sequences(self) -> GeneratorConfig:
+        if self.train.num_tokens is not None:
+            raise ValueError("a generator learns whole sequences; give their length in tokens.num_tokens")
+        return self
+
+
 class RunConfig(Frozen):
-    """All that training depends on, except the seed."""
+    """All that training depends on, except the seed.
+
+    With `generator` the run trains a generator, and needs the run that the same config without it describes.
+    """
 
     tokenizer: Component
     data: Component
     mixing: MixingConfig
     losses: LossConfig = LossConfig()
     train: TrainConfig
+    generator: GeneratorConfig | None = added(None)
+
+    @property
+    def trained(self) -> TrainConfig:
+        """How what this run trains is trained: the generator, if there is one, else the tokenizer."""
+        return self.train if self.generator is None else self.generator.train
+
+    def of_tokenizer(self) -> RunConfig:
+        """Return the config of the run that trains the tokenizer: this one, if it has no generator."""
+        return self if self.generator is None else self.model_copy(update={"generator": None})
 
 
 class RunSpec(Frozen):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from vtbench.schema.base import Frozen, Resolution, canonical_json, content_hash
 from vtbench.schema.cluster import ClusterConfig
+from vtbench.schema.generation import GenerationConfig
 from vtbench.schema.run import SCHEMA_VERSION, RunSpec
 from vtbench.schema.search import SearchConfig
 
@@ -60,6 +61,8 @@ class EvaluateConfig(Frozen):
     num_pictures: PositiveInt = 8
     """How many images of the picture grids each run keeps."""
     throughput_repeats: PositiveInt = 5
+    generation: GenerationConfig | None = None
+    """What of runs with a generator is measured; all else above is for tokenizers."""
 
     @property
     def places(self) -> tuple[tuple[Resolution, str | None], ...]:
@@ -185,6 +188,10 @@ class Cell(Frozen):
     seed: int
     run_id: str
 
+    def of_tokenizer(self, run_id: str) -> Cell:
+        """Return the place of the run that the cell's generator needs, which has no cell of its own."""
+        return self.model_copy(update={"arm": f"tokenizer of {self.arm}", "run_id": run_id})
+
 
 class ArmFacts(Frozen):
     """What an arm costs, counted before anything runs: the ground for comparing arms fairly."""
@@ -197,6 +204,10 @@ class ArmFacts(Frozen):
     images_seen: int
     steps: int
     num_tokens: str
+    tokenizer_parameters: int | None = None
+    """Of a generator's arm: the parameters of its tokenizer, which `num_parameters` leaves out."""
+    tokenizer_flops: float | None = None
+    """The arithmetic of training that tokenizer, which `training_flops` leaves out."""
 
 
 class StudyPlan(Frozen):
@@ -224,6 +235,21 @@ class StudyPlan(Frozen):
         study's own.
         """
         return plan_id(self.study.name, self.profile.name, self.overrides)
+
+    def cell_of(self, run_id: str) -> Cell:
+        """Return the first cell that a run answers, or that is answered by a run which needs it."""
+        own = next((cell for cell in self.cells if cell.run_id == run_id), None)
+        if own is not None:
+            return own
+        needing = next(cell for cell in self.cells if run_id in self.runs[cell.run_id].needs)
+        return needing.of_tokenizer(run_id)
+
+    def part(self, run_ids: Container[str]) -> StudyPlan:
+        """Return the plan of some cells' runs, and of those of this plan that they need."""
+        cells = tuple(cell for cell in self.cells if cell.run_id in run_ids)
+        mine = {each for cell in cells for each in (cell.run_id, *self.runs[cell.run_id].needs)}
+        runs = {run_id: spec for run_id, spec in self.runs.items() if run_id in mine}
+        return self.model_copy(update={"cells": cells, "runs": runs})
 
     @property
     def command(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vtbench.errors import StoreError
-from vtbench.schema.record import RunError, RunRecord, Status
+from vtbench.schema.record import TRAINING_STAGES, RunError, RunRecord, Status
 from vtbench.schema.run import SCHEMA_VERSION
 from vtbench.store.layout import Store
 from vtbench.store.query import begun_runs, load_versioned
@@ -51,8 +51,8 @@ class RecordOutline(RecordHead):
     metrics: tuple[OutlineValue, ...] = ()
 
     def has_trained(self) -> bool:
-        """Whether the first stage, which trains, is done: measuring alone may be left."""
-        return bool(self.stages) and self.stages[0].status == "done"
+        """Whether training is done: measuring alone may be left."""
+        return any(stage.name in TRAINING_STAGES and stage.status == "done" for stage in self.stages)
 
 
 def load_outlines(store: Store, run_ids: Iterable[str]) -> dict[str, RecordOutline]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vtbench.errors import StoreError
+from vtbench.schema.generation import GenerationPoint, Sampling
 from vtbench.schema.record import MetricValue, RunRecord
 from vtbench.schema.run import SCHEMA_VERSION
 from vtbench.schema.study import Cell, StudyPlan, plan_id
@@ -48,6 +49,12 @@ class Progress:
         return json.dumps(asdict(self))
 
 
+class _Needs(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    needs: tuple[str, ...] = ()
+
+
 class PlanCells(BaseModel):
     """A plan without its configs: what there is to run. A plan of 10,000 runs is read in a fraction of the time."""
 
@@ -57,6 +64,7 @@ class PlanCells(BaseModel):
     study: _Named
     profile: _Named
     cells: tuple[Cell, ...]
+    runs: dict[str, _Needs]
     overrides: dict[str, Any] = Field(default_factory=dict)
 
     @property
@@ -66,13 +74,17 @@ class PlanCells(BaseModel):
 
     @property
     def run_ids(self) -> list[str]:
-        """The plan's runs, in the order of their first cells."""
+        """The plan's runs, in the order of their first cells, tokenizers before the generators that need them."""
         return list(self.first_cells())
 
     def first_cells(self) -> dict[str, Cell]:
-        """Return the first cell of each run."""
+        """Return the first cell of each run; of a run that only others need, as `Cell.of_tokenizer`."""
+        own = {cell.run_id: cell for cell in reversed(self.cells)}
         found: dict[str, Cell] = {}
         for cell in self.cells:
+            for need in self.runs[cell.run_id].needs:
+                if need in self.runs:
+                    found.setdefault(need, own[need] if need in own else cell.of_tokenizer(need))
             found.setdefault(cell.run_id, cell)
         return found
 
@@ -243,19 +255,35 @@ def _value(value: MetricValue) -> dict[str, Any]:
 
 def wanted(plan: StudyPlan, values: tuple[MetricValue, ...]) -> list[MetricValue]:
     """Return one value for each metric and point that the plan asks for; see `rows` for which."""
-    evaluate, places = plan.evaluate, set(plan.evaluate.places)
+    evaluate, generation, places = plan.evaluate, plan.evaluate.generation, set(plan.evaluate.places)
+    if generation is not None:
+        places |= {(resolution, None) for resolution in generation.resolutions}
+    generated = set() if generation is None else set(generation.points)
     best: dict[str, tuple[tuple[bool, int, int], MetricValue]] = {}
     for order, value in enumerate(values):
         params = value.params
+        point = generation_point(params)
+        if point is not None and point not in generated:
+            continue
         if "resolution" in params and (params["resolution"], params.get("route")) not in places:
             continue
-        if "num_tokens" in params and params["num_tokens"] not in evaluate.num_tokens:
+        if point is None and "num_tokens" in params and params["num_tokens"] not in evaluate.num_tokens:
             continue
-        point = json.dumps([value.name, sorted(params.items())])
-        rank = (value.num_samples == evaluate.num_samples, value.metric_version, order)
-        if point not in best or rank > best[point][0]:
-            best[point] = (rank, value)
+        wanted_samples = evaluate.num_samples if point is None or generation is None else generation.num_samples
+        key = json.dumps([value.name, sorted(params.items())])
+        rank = (value.num_samples == wanted_samples, value.metric_version, order)
+        if key not in best or rank > best[key][0]:
+            best[key] = (rank, value)
     return [value for _, value in best.values()]
+
+
+def generation_point(params: Mapping[str, str | int | float | None]) -> GenerationPoint | None:
+    """Return the generation point that a value's `params` name; None of values of other things."""
+    if not Sampling.model_fields.keys() <= params.keys():
+        return None
+    sampling = {name: params[name] for name in Sampling.model_fields}
+    place = {"resolution": params["resolution"], "num_tokens": params["num_tokens"]}
+    return GenerationPoint.model_validate({**place, "sampling": sampling})
 
 
 def load_versioned(path: Path, model: type[Model]) -> Model:

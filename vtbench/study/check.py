@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ from vtbench.evaluate import METRICS
 from vtbench.models.losses import PERCEPTUAL
 from vtbench.models.tokenizers.base import Size, Tokenizer
 from vtbench.schema.base import parse_resolution
-from vtbench.schema.run import MixingConfig, RunConfig
+from vtbench.schema.run import GeneratorConfig, MixingConfig, RunConfig
 from vtbench.schema.study import StudyPlan
 from vtbench.study.expand import merge_cell, study_file
-from vtbench.study.fairness import build_on_meta
+from vtbench.study.meta import build_on_meta, generator_on_meta
 from vtbench.study.problems import Locate, dotted, join
 from vtbench.study.yaml_file import KeyPath
 
@@ -75,7 +76,9 @@ class _Checks:
     def problems(self, config: RunConfig) -> list[Problem]:
         """Return what is wrong with a run's data, losses and tokenizer."""
         sizes = config.mixing.model_dump_json(), str(config.train.num_tokens)
+        generator = [] if config.generator is None else list(self._generator(config, config.generator))
         return [
+            *generator,
             *_parallel_problems(config),
             *self._once(("data", config.data.model_dump_json()), self._data, config),
             *self._once(("losses", config.losses.model_dump_json()), _loss_problems, config),
@@ -103,6 +106,35 @@ class _Checks:
             yield ("tokenizer",), str(error)
             return
         yield from _size_problems(model, config, self._plan)
+
+    def _generator(self, config: RunConfig, generator: GeneratorConfig) -> Iterator[Problem]:
+        """Yield what is wrong with the classes that a generator knows, and with where it is measured."""
+        known = generator_on_meta(generator.model).num_classes
+        with suppress(VtbenchError):  # what is wrong with the data is said once, by `_data`
+            names = open_dataset(config.data, "train", self._cache_dir).label_names
+            if len(names) != known:
+                why = f"the data has {len(names)} classes and the generator knows {known}"
+                yield ("generator", "model", "num_classes"), f"{why}; write num_classes: {len(names)}"
+        yield from _generation_problems(generator, config, self._plan)
+
+
+def _generation_problems(generator: GeneratorConfig, config: RunConfig, plan: StudyPlan) -> Iterator[Problem]:
+    """Yield sizes and lengths of samples that the models cannot make."""
+    place: KeyPath = ("evaluate", "generation")
+    generation = plan.evaluate.generation
+    if generation is None:
+        if any(METRICS.load(name).of_generations for name in plan.metrics if name in METRICS):
+            yield place, "metrics measure samples of a generator, and nothing says which; write its resolutions"
+        return
+    model, longest = build_on_meta(config.tokenizer), generator_on_meta(generator.model).max_num_tokens
+    for index, resolution in enumerate(generation.resolutions):
+        try:
+            model.check(parse_resolution(resolution), generator.tokens.num_tokens)
+        except ResolutionError as error:
+            yield (*place, "resolutions", index), str(error)
+    for index, length in enumerate(generation.num_tokens):
+        if length is not None and length > longest:
+            yield (*place, "num_tokens", index), f"{length} tokens asked for; the generator makes {longest}"
 
 
 def _parallel_problems(config: RunConfig) -> Iterator[Problem]:
@@ -136,6 +168,7 @@ def _size_problems(model: Tokenizer, config: RunConfig, plan: StudyPlan) -> Iter
             model.check(size, num_tokens)
         except ResolutionError as error:
             yield path, str(error)
+    yield from _pair_problems(model, config, plan)
     if lengths and lengths.min > lengths.max:
         yield ("train", "num_tokens"), f"min {lengths.min} is above max {lengths.max}"
     elif lengths and not lengths.probabilities():
@@ -144,6 +177,19 @@ def _size_problems(model: Tokenizer, config: RunConfig, plan: StudyPlan) -> Iter
         why = "this tokenizer gives all images of a batch one length"
         mend = "write `batch`, or a tokenizer.length_scheme that fills up what is missing (vibetoken: nested)"
         yield ("train", "num_tokens", "per"), f"{why}; {mend}"
+
+
+def _pair_problems(model: Tokenizer, config: RunConfig, plan: StudyPlan) -> Iterator[Problem]:
+    """Yield what encodes at one size and decodes at another, where a tokenizer's tokens belong to one size."""
+    if model.max_num_tokens is not None:
+        return
+    why = "this tokenizer decodes at the size that it encoded"
+    if config.mixing.targets is not None:
+        yield ("mixing", "targets"), f"{why}; leave targets out"
+    for index, route in enumerate(plan.evaluate.routes):
+        if route.input != route.decode:
+            mend = f"decode {route.decode} is not input {route.input}"
+            yield ("evaluate", "routes", index, "decode"), f"{why}: {mend}"
 
 
 def _sizes(mixing: MixingConfig) -> Iterator[tuple[KeyPath, Size]]:

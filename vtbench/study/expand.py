@@ -1,4 +1,8 @@
-"""Study + profile -> plan: arms x points x seeds, resolved, with equal runs made once."""
+"""Study + profile -> plan: arms x points x seeds, resolved, with equal runs made once.
+
+A cell whose config has a generator points at the run that trains it; the run of its tokenizer is one of the plan's too,
+before it, and has no cell unless an arm asks for it.
+"""
 
 from __future__ import annotations
 
@@ -66,10 +70,8 @@ def _expand(
     cells: list[Cell] = []
     runs: dict[str, RunSpec] = {}
     for (name, index), config in configs.items():
-        for seed, run_id in _ids(config, seed_list, needs[name]):
-            if run_id not in runs:
-                runs[run_id] = RunSpec(run_id=run_id, config=config, seed=seed, needs=needs[name][seed])
-            cells.append(Cell(arm=name, coordinates=grid[name][index], seed=seed, run_id=run_id))
+        for spec in _specs(config, seed_list, needs[name], runs):
+            cells.append(Cell(arm=name, coordinates=grid[name][index], seed=spec.seed, run_id=spec.run_id))
     return StudyPlan(
         study=study,
         profile=chosen,
@@ -81,6 +83,19 @@ def _expand(
         overrides=overrides,
         needs=needed.parts(),
     )
+
+
+def _specs(
+    config: RunConfig, seeds: Sequence[int], needs: Mapping[int, tuple[str, ...]], runs: dict[str, RunSpec]
+) -> Iterator[RunSpec]:
+    """Yield the run of each seed and enter it into `runs`, the tokenizer that a generator needs before it."""
+    if config.generator is not None:
+        tokenizers = _specs(config.of_tokenizer(), seeds, needs, runs)
+        needs = {spec.seed: (spec.run_id, *spec.needs) for spec in tokenizers}
+    for seed, run_id in _ids(config, seeds, needs):
+        if run_id not in runs:
+            runs[run_id] = RunSpec(run_id=run_id, config=config, seed=seed, needs=needs[seed])
+        yield runs[run_id]
 
 
 def _ids(config: RunConfig, seeds: Sequence[int], needs: Mapping[int, tuple[str, ...]]) -> Iterator[tuple[int, str]]:

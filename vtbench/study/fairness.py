@@ -6,14 +6,15 @@ The FLOPs of training are an expectation: over the resolutions by their weights,
 geometry (`NUM_DRAWS` of them, seeded), at the mean of the lengths drawn. Encoding and decoding are counted at
 each geometry by torch's `FlopCounterMode` on the meta device, in milliseconds; quantising, whose distances that does
 not see, by `vtbench.cost`. Forward and backward are taken as three forward passes; the networks of the losses are
-left out, as they are the same in all arms.
+left out, as they are the same in all arms. Of an arm with a generator the figures are the generator's, and those of its
+tokenizer stand apart.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -24,13 +25,13 @@ from vtbench.cost.flops import count_twin
 from vtbench.cost.known_layers import KnownLayers
 from vtbench.cost.tokenizer import num_parameters, training_flops
 from vtbench.cost.tracing import known_kernels
-from vtbench.models.tokenizers import TOKENIZERS
+from vtbench.models.generators.base import Condition, Generator
 from vtbench.models.tokenizers.base import Geometry, Size, Tokenizer
 from vtbench.schema.base import parse_resolution
-from vtbench.schema.run import Component, MixingConfig, NumTokensRange, RunConfig
-from vtbench.schema.study import ArmFacts, StudyPlan
+from vtbench.schema.run import GeneratorConfig, MixingConfig, NumTokensRange, RunConfig
+from vtbench.schema.study import ArmFacts, Cell, StudyPlan
 from vtbench.seeding import rng
-from vtbench.study.resolve import component_config
+from vtbench.study.meta import build_on_meta, generator_on_meta
 
 NUM_DRAWS = 32
 """Draws of a training step's geometry for each pair of input and target size."""
@@ -39,7 +40,7 @@ MOST_NAMED = 12
 """Points that a sentence about differences names one by one."""
 
 _COUNTS: dict[tuple[Hashable, ...], float] = {}
-"""FLOPs by tokenizer and piece of work."""
+"""FLOPs by model and piece of work."""
 _LAYERS = KnownLayers()
 
 _READ: Mapping[str, Callable[[ArmFacts], float]] = {
@@ -48,20 +49,6 @@ _READ: Mapping[str, Callable[[ArmFacts], float]] = {
     "images seen": lambda facts: facts.images_seen,
     "steps": lambda facts: facts.steps,
 }
-
-
-def build_on_meta(component: Component) -> Tokenizer:
-    """Return a tokenizer without data: its parameters take no memory and next to no time. It is not to be changed."""
-    return _built(component.model_dump_json())
-
-
-@lru_cache(64)
-def _built(component_json: str) -> Tokenizer:
-    """Build once what both checking and counting a plan ask for."""
-    component = Component.model_validate_json(component_json)
-    with torch.device("meta"), without_compiler():
-        model: Tokenizer = TOKENIZERS.load(component.name)(component_config(TOKENIZERS, component))
-    return model.eval()
 
 
 def facts(plan: StudyPlan) -> tuple[ArmFacts, ...]:
@@ -76,27 +63,59 @@ def facts(plan: StudyPlan) -> tuple[ArmFacts, ...]:
 
 
 def _facts(plan: StudyPlan) -> Iterator[ArmFacts]:
-    counted: dict[str, tuple[int, int, float]] = {}
+    counted: dict[str, ArmFacts] = {}
     for cell in plan.cells:
         if cell.seed != plan.seeds[0]:
             continue
         config = plan.runs[cell.run_id].config
-        key = config.model_dump_json(include={"tokenizer": True, "mixing": True, "train": {"num_tokens"}})
+        key = config.model_dump_json()
         if key not in counted:
-            model = build_on_meta(config.tokenizer)
-            counted[key] = num_parameters(model), model.max_num_tokens, _forward_flops(model, config)
-        parameters, full_length, forward = counted[key]
-        images = config.train.steps * config.train.batch_size
-        lengths = config.train.num_tokens
-        yield ArmFacts(
-            arm=cell.arm,
-            coordinates=cell.coordinates,
-            num_parameters=parameters,
-            training_flops=training_flops(forward, images),
-            images_seen=images,
-            steps=config.train.steps,
-            num_tokens=str(full_length) if lengths is None else _lengths_text(lengths),
-        )
+            tokenizer = _tokenizer_facts(cell, config)
+            generator = config.generator
+            counted[key] = tokenizer if generator is None else _generator_facts(generator, tokenizer)
+        yield counted[key].model_copy(update={"arm": cell.arm, "coordinates": cell.coordinates})
+
+
+def _tokenizer_facts(cell: Cell, config: RunConfig) -> ArmFacts:
+    model = build_on_meta(config.tokenizer)
+    images, lengths = config.train.steps * config.train.batch_size, config.train.num_tokens
+    # arms differ in their training more often than in what an image costs
+    part = config.model_dump_json(include={"tokenizer": True, "mixing": True, "train": {"num_tokens"}})
+    forward = _counted((part,), lambda: _forward_flops(model, config))
+    return ArmFacts(
+        arm=cell.arm,
+        coordinates=cell.coordinates,
+        num_parameters=num_parameters(model),
+        training_flops=training_flops(forward, images),
+        images_seen=images,
+        steps=config.train.steps,
+        num_tokens=_full_lengths(model, config) if lengths is None else _lengths_text(lengths),
+    )
+
+
+def _generator_facts(config: GeneratorConfig, tokenizer: ArmFacts) -> ArmFacts:
+    """Return what a generator's training costs, with that of its tokenizer beside it."""
+    model, images = generator_on_meta(config.model), config.train.steps * config.train.batch_size
+    forward = _counted((config.model.model_dump_json(),), lambda: _generator_flops(model))
+    own = {
+        "num_parameters": num_parameters(model),
+        "training_flops": training_flops(forward, images),
+        "images_seen": images,
+        "steps": config.train.steps,
+        "num_tokens": str(model.max_num_tokens),
+        "tokenizer_parameters": tokenizer.num_parameters,
+        "tokenizer_flops": tokenizer.training_flops,
+    }
+    return tokenizer.model_copy(update=own)
+
+
+def _generator_flops(model: Generator) -> float:
+    """Return the FLOPs of a training image's forward pass."""
+    codes = torch.empty(1, model.num_codebooks, model.max_num_tokens, dtype=torch.int64, device="meta")
+    label, side = torch.empty(1, dtype=torch.int64, device="meta"), torch.empty(1, device="meta")
+    condition = Condition(labels=label, height=side, width=side)
+    with torch.no_grad(), plain_kernels(), known_kernels():
+        return float(_LAYERS.flops(model, partial(model, codes, condition)))
 
 
 def differences(facts: Sequence[ArmFacts]) -> list[str]:
@@ -118,6 +137,12 @@ def differences(facts: Sequence[ArmFacts]) -> list[str]:
         shares = ", ".join(f"{label} {length}" for length, label in pairs)
         sentences.append(f"Arms differ in the number of tokens: {shares}.")
     return sentences
+
+
+def _full_lengths(model: Tokenizer, config: RunConfig) -> str:
+    """Return the number of tokens of training images, or the least and the most where their sizes decide."""
+    found = {model.num_tokens_at(source) for source, _ in size_pairs(config.mixing)}
+    return str(*found) if len(found) == 1 else f"{min(found)}-{max(found)}"
 
 
 def _lengths_text(lengths: NumTokensRange) -> str:
@@ -147,22 +172,35 @@ def _forward_flops(model: Tokenizer, config: RunConfig) -> float:
             decodes[target, _part(geometry, encoder=False)] += weight / NUM_DRAWS
     size = next(iter(encodes))[0]
     with torch.no_grad(), plain_kernels(), known_kernels():
-        latents = model.encode_uncut(torch.empty(1, 3, *size, device="meta"), next(iter(encodes))[1])
-        z_q = model.quantize(latents).z_q
-        total = _once(config, ("quantize", latents.shape), lambda: count_twin(_Quantize(model).eval(), latents).flops)
+        first = model.encode_uncut(torch.empty(1, 3, *size, device="meta"), next(iter(encodes))[1])
+
+        def latents_at(size: Size) -> Tensor:
+            return first if model.max_num_tokens else first.new_empty(1, model.num_tokens_at(size), first.shape[2])
+
+        total = 0.0
         for (size, geometry), share in encodes.items():
-            images = torch.empty(1, 3, *size, device="meta")
+            images, latents = torch.empty(1, 3, *size, device="meta"), latents_at(size)
             encode = partial(model.encode_uncut, images, geometry)
             total += share * _once(config, ("encode", size, geometry), partial(_LAYERS.flops, model, encode))
+            quantize = partial(_quantize_flops, model, latents)
+            total += share * _once(config, ("quantize", latents.shape), quantize)
         for (size, geometry), share in decodes.items():
+            z_q = latents_at(size)
             decode = partial(model.decode, z_q, size, geometry)
             total += share * _once(config, ("decode", z_q.shape, size, geometry), partial(_LAYERS.flops, model, decode))
     return total
 
 
+def _quantize_flops(model: Tokenizer, latents: Tensor) -> int:
+    return count_twin(_Quantize(model).eval(), latents).flops
+
+
 def _once(config: RunConfig, work: tuple[Hashable, ...], count: Callable[[], float]) -> float:
-    """Return a count that is made once in a process: studies have arms, and arms have tokenizers, in common."""
-    key = (config.tokenizer.model_dump_json(), *work)
+    """Return a count of a tokenizer's work, made once in a process: studies have arms, and these have tokenizers."""
+    return _counted((config.tokenizer.model_dump_json(), *work), count)
+
+
+def _counted(key: tuple[Hashable, ...], count: Callable[[], float]) -> float:
     if key not in _COUNTS:
         _COUNTS[key] = float(count())
     return _COUNTS[key]

@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from vtbench.schema.base import canonical_json
-from vtbench.schema.run import IDENTITY_VERSION, Component, RunConfig
-from vtbench.study.paths import SECTIONS
+from vtbench.schema.run import IDENTITY_VERSION, Component, GeneratorConfig, RunConfig
+from vtbench.study.paths import GENERATOR_MODEL, SECTIONS
 from vtbench.study.resolve import REGISTRIES, component_config
 
 ID_LENGTH = 12
@@ -37,7 +37,7 @@ def run_id(config: RunConfig, seed: int, needs: Sequence[str] = ()) -> str:
 
 def run_ids(config: RunConfig, seeds: Sequence[int], needs: Sequence[str] = ()) -> list[str]:
     """Return the ids of the runs of one config, one for each seed; arguments as of `run_id`."""
-    texts = {name: section_text(config, name) for name in RunConfig.model_fields}
+    texts = section_texts(config)
     # The `canonical_json` of {config, identity_version, needs, seed}, put together from texts that cells share.
     inner = ",".join(f"{canonical_json(name)}:{texts[name]}" for name in sorted(texts))
     head = f'{{"config":{{{inner}}},"identity_version":{IDENTITY_VERSION},"needs":{canonical_json(list(needs))},"seed":'
@@ -50,9 +50,10 @@ def run_ids(config: RunConfig, seeds: Sequence[int], needs: Sequence[str] = ()) 
     return ids
 
 
-def section_text(config: RunConfig, name: str) -> str:
-    """Return what of the section `name` an id depends on, as canonical JSON."""
-    return _section_text(name, getattr(config, name).model_dump_json())
+def section_texts(config: RunConfig) -> dict[str, str]:
+    """Return what of each section an id depends on, as canonical JSON; sections that are not there are left out."""
+    present = {name: getattr(config, name) for name in RunConfig.model_fields}
+    return {name: _section_text(name, value.model_dump_json()) for name, value in present.items() if value is not None}
 
 
 def relevant(value: Any) -> Any:
@@ -90,5 +91,12 @@ def _section_text(name: str, dumped: str) -> str:
 
 def _section(name: str, value: BaseModel) -> Any:
     if isinstance(value, Component):
-        return {"name": value.name, **relevant(component_config(REGISTRIES[name], value))}
-    return relevant(value)
+        return _component((name,), value)
+    found = relevant(value)
+    if isinstance(value, GeneratorConfig):
+        found["model"] = _component(GENERATOR_MODEL, value.model)
+    return found
+
+
+def _component(path: tuple[str, ...], value: Component) -> Any:
+    return {"name": value.name, **relevant(component_config(REGISTRIES[path], value))}

@@ -2,7 +2,8 @@
 
 Later layers win: base < profile < arm < the profile's values of the arm < axis < command line. A layer names values by
 path (`tokenizer.pos_embed: rope`) or gives a section a mapping, of which each field is replaced whole. A component's
-options belong to that component: a layer that gives `tokenizer` or `data` another `name` starts with no options.
+options belong to that component: a layer that gives `tokenizer`, `data` or `generator.model` another `name` starts with
+no options.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vtbench.errors import StudyError
-from vtbench.study.paths import COMPONENTS
+from vtbench.study.paths import COMPONENTS, GENERATOR_MODEL
 from vtbench.study.problems import Locate
 from vtbench.study.yaml_file import KeyPath, YamlFile
 
@@ -45,7 +46,7 @@ class Layer:
                     found.append(((key, name), inner, None if place is None else (*place, name)))
             else:
                 found.append((path, value, place))
-        return sorted(found, key=lambda item: (len(item[0]), item[0][1:] != ("name",)))
+        return sorted(found, key=lambda item: (len(item[0]), item[0][-1] != "name"))
 
 
 @dataclass(frozen=True)
@@ -106,11 +107,8 @@ def locator(file: YamlFile, place: KeyPath = ()) -> Locate:
 
 def _assign(merged: Merged, path: ConfigPath, value: Any, place: KeyPath | None, where: str) -> None:
     config, origins = merged.config, merged.origins
-    section = path[0]
-    if path[1:] == ("name",) and section in COMPONENTS and config.get(section, {}).get("name", value) != value:
-        config[section] = {}
-        _forget(origins, (section,))
-        origins[(section,)] = place
+    if path[-1] == "name" and (path[0] in COMPONENTS or path[:-1] == GENERATOR_MODEL) and len(path) > 1:
+        _rename(merged, path[:-1], value, place)
     node = config
     for depth, part in enumerate(path[:-1], start=1):
         child = node.get(part)
@@ -123,6 +121,16 @@ def _assign(merged: Merged, path: ConfigPath, value: Any, place: KeyPath | None,
     _forget(origins, path)
     node[path[-1]] = copy.deepcopy(value)
     origins[path] = place
+
+
+def _rename(merged: Merged, component: ConfigPath, name: Any, place: KeyPath | None) -> None:
+    """Drop the options of a component if it gets another name."""
+    node: Any = merged.config
+    for part in component:
+        node = node.get(part) if isinstance(node, dict) else None
+    if isinstance(node, dict) and node.get("name", name) != name:
+        _forget(merged.origins, component)
+        _assign(merged, component, {}, place, "")
 
 
 def _forget(origins: dict[ConfigPath, KeyPath | None], path: ConfigPath) -> None:

@@ -16,12 +16,13 @@ from pydantic import BaseModel
 from vtbench.data import DATASETS
 from vtbench.errors import RegistryError, StudyError, suggest
 from vtbench.evaluate import METRICS
+from vtbench.models.generators import GENERATORS
 from vtbench.models.tokenizers import TOKENIZERS
 from vtbench.schema.study import Arm, Profile, Study
 from vtbench.study.entries import list_problems, parse, reference_problems, study_name_problems
 from vtbench.study.extends import read_study
 from vtbench.study.grid import axis_problems
-from vtbench.study.paths import SECTIONS, path_problem, run_path_problem, set_paths
+from vtbench.study.paths import GENERATOR, GENERATOR_MODEL, SECTIONS, path_problem, run_path_problem, set_paths
 from vtbench.study.problems import join
 from vtbench.study.search import SEARCH, search_problems, with_implicit_arm
 from vtbench.study.yaml_file import KeyPath, YamlFile, read_yaml
@@ -31,7 +32,7 @@ TRAINING, COST, PROTOCOLS = "training", "cost", "protocols"
 """Kinds of studies: those that train their arms, that count what models cost, that measure one thing in many ways."""
 
 _NAMED: dict[str, type[BaseModel]] = {"arms": Arm, "profiles": Profile}
-_REGISTRIES = {"tokenizer": TOKENIZERS, "data": DATASETS}
+_REGISTRIES = {("tokenizer",): TOKENIZERS, ("data",): DATASETS, GENERATOR_MODEL: GENERATORS}
 
 
 def find_study(name: str, folder: Path = STUDIES) -> Path:
@@ -124,16 +125,19 @@ def _section_problems(study: Study, file: YamlFile) -> Iterator[str]:
             for key in values:
                 if problem := path_problem((section, key)):
                     yield f"{file.locate(('base', section, key))}: {problem}"
-            yield from component_problems(section, values.get("name"), str(file.locate(("base", section, "name"))))
+            path = GENERATOR_MODEL if section == GENERATOR else (section,)
+            component = values.get("model") if section == GENERATOR else values
+            name = component.get("name") if isinstance(component, dict) else None
+            yield from component_problems(path, name, str(file.locate(("base", *path, "name"))))
 
 
-def component_problems(section: str, name: Any, place: str) -> Iterator[str]:
-    """Yield a line if `section` is `tokenizer` or `data` and `name` is none of its components."""
-    if section in _REGISTRIES and isinstance(name, str):
+def component_problems(path: tuple[str, ...], name: Any, place: str) -> Iterator[str]:
+    """Yield a line if a component belongs at `path` and `name` is none of those that do."""
+    if path in _REGISTRIES and isinstance(name, str):
         try:
-            _REGISTRIES[section].check(name)
+            _REGISTRIES[path].check(name)
         except RegistryError as error:
-            yield f"{place}: {section}.name: {error}"
+            yield f"{place}: {'.'.join(path)}.name: {error}"
 
 
 def _path_problems(study: Study, file: YamlFile) -> Iterator[str]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from vtbench.schema.run import RunConfig, RunSpec
-from vtbench.study.identity import section_text
+from vtbench.schema.run import RunSpec
+from vtbench.study.identity import section_texts
 
 ABSENT = "(not there)"
 """Stands for the value of a field that one of two configs does not have, as an older version did not know it."""
@@ -45,12 +45,13 @@ def nearest(spec: RunSpec, others: Iterable[RunSpec]) -> Nearest | None:
         others: runs to compare with; itself, by its id, is passed over.
     """
     best: tuple[int, RunSpec] | None = None
-    mine = _texts(spec.config)
+    mine = section_texts(spec.config)
     for other in others:
         if other.run_id == spec.run_id:
             continue
         number = int(other.seed != spec.seed) + int(other.needs != spec.needs)
-        number += sum(len(_section_differences(mine[name], text)) for name, text in _texts(other.config).items())
+        theirs = section_texts(other.config)
+        number += sum(len(_section_differences(*pair)) for pair in _pairs(mine, theirs).values())
         if best is None or number < best[0]:
             best = number, other
     if best is None:
@@ -61,9 +62,8 @@ def nearest(spec: RunSpec, others: Iterable[RunSpec]) -> Nearest | None:
 def differences(spec: RunSpec, other: RunSpec) -> list[Difference]:
     """Return the fields in which two runs differ, of those that their ids depend on."""
     found = []
-    ours, theirs = _texts(spec.config), _texts(other.config)
-    for name in ours:
-        for path, (a, b) in _section_differences(ours[name], theirs[name]).items():
+    for name, pair in _pairs(section_texts(spec.config), section_texts(other.config)).items():
+        for path, (a, b) in _section_differences(*pair).items():
             found.append(Difference(path=f"{name}.{path}" if path else name, ours=a, theirs=b))
     for name in ("seed", "needs"):
         a, b = getattr(spec, name), getattr(other, name)
@@ -72,8 +72,9 @@ def differences(spec: RunSpec, other: RunSpec) -> list[Difference]:
     return found
 
 
-def _texts(config: RunConfig) -> dict[str, str]:
-    return {name: section_text(config, name) for name in RunConfig.model_fields}
+def _pairs(ours: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Return both texts of each section; one that a run does not have (`generator`) is empty."""
+    return {name: (ours.get(name, "{}"), theirs.get(name, "{}")) for name in {**ours, **theirs}}
 
 
 @lru_cache(100_000)
@@ -87,7 +88,9 @@ def _section_differences(ours: str, theirs: str) -> Mapping[str, tuple[str, str]
 
 
 def _leaves(value: Any, path: str = "") -> dict[str, str]:
-    """Return dotted path -> JSON of each value that is no mapping; a list is one value."""
+    """Return dotted path -> JSON of each value that is no mapping; a list is one value, and an absent section none."""
+    if value == {} and not path:
+        return {}
     if not isinstance(value, dict) or not value:
         return {path: json.dumps(value, ensure_ascii=False)}
     found: dict[str, str] = {}

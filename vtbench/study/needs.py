@@ -43,9 +43,7 @@ class Needed:
         """Return the parts of other studies' plans that hold what `run_ids` has named, a part a study."""
         parts = []
         for name, plan in self._plans.items():
-            cells = tuple(cell for cell in plan.cells if cell.run_id in self._cells[name])
-            runs = {run_id: spec for run_id, spec in plan.runs.items() if run_id in self._cells[name]}
-            parts.append(plan.model_copy(update={"cells": cells, "runs": runs}))
+            parts.append(plan.part(self._cells[name]))
         return tuple(parts)
 
     def _place(self, arm: Arm, role: str) -> KeyPath:

@@ -1,7 +1,7 @@
 """Config paths such as `train.optimizer.learning_rate`: which there are, and which is nearest to a wrong one.
 
-What lies inside `tokenizer` and `data` is known to the component alone, so that only the schema's own sections are
-walked here; no torch is needed.
+What lies inside `tokenizer`, `data` and `generator.model` is known to the component alone, so that only the schema's
+own sections are walked here; no torch is needed.
 """
 
 from __future__ import annotations
@@ -13,17 +13,22 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel
 
 from vtbench.errors import suggest
-from vtbench.schema.run import Component, LossConfig, MixingConfig, TrainConfig
+from vtbench.schema.run import Component, GeneratorConfig, LossConfig, MixingConfig, TrainConfig
 from vtbench.schema.study import EvaluateConfig
 
 EVALUATE = "evaluate"
+GENERATOR = "generator"
 COMPONENTS = ("tokenizer", "data")
+"""Sections that are components."""
+GENERATOR_MODEL = (GENERATOR, "model")
+"""Path of the component inside a section."""
 SECTIONS: dict[str, type[BaseModel]] = {
     "tokenizer": Component,
     "data": Component,
     "mixing": MixingConfig,
     "losses": LossConfig,
     "train": TrainConfig,
+    GENERATOR: GeneratorConfig,
     EVALUATE: EvaluateConfig,
 }
 """The sections of `base`; all but `evaluate` make the run, `evaluate` says what is measured."""
@@ -41,6 +46,8 @@ def path_problem(path: Sequence[str]) -> str | None:
     annotation: Any = SECTIONS[path[0]]
     for depth, part in enumerate(path[1:], start=1):
         model = model_of(annotation)
+        if model is Component:
+            return None
         if model is None:
             if get_origin(_bare(annotation)) is dict:
                 return None

@@ -42,7 +42,7 @@ def _list_problems(study: ProtocolStudy, file: YamlFile) -> Iterator[str]:
     for key in ("arms", "degradations", "metrics"):
         yield from list_problems(key, getattr(study, key), str(file.locate((key,))))
     yield from reference_problems(study.reference_arm, [arm.name for arm in study.arms], file)
-    yield from component_problems("data", study.data.name, str(file.locate(("data", "name"))))
+    yield from component_problems(("data",), study.data.name, str(file.locate(("data", "name"))))
     for index, name in enumerate(study.metrics):
         yield from _choice(file, ("metrics", index), "metrics", name, METRICS.names(), "metric")
     for each in study.degradations:

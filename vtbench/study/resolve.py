@@ -15,17 +15,23 @@ from pydantic import BaseModel, ValidationError
 
 from vtbench.data import DATASETS
 from vtbench.errors import RegistryError, suggest
+from vtbench.models.generators import GENERATORS
 from vtbench.models.losses import PERCEPTUAL
 from vtbench.models.tokenizers import TOKENIZERS
 from vtbench.registry import Registry
 from vtbench.schema.base import canonical_json
-from vtbench.schema.run import Component, RunConfig
+from vtbench.schema.run import Component, GeneratorConfig, RunConfig
 from vtbench.schema.study import EvaluateConfig
 from vtbench.study.load import component_problems
-from vtbench.study.paths import EVALUATE, SECTIONS
-from vtbench.study.problems import Locate, describe, join
+from vtbench.study.paths import EVALUATE, GENERATOR, GENERATOR_MODEL, SECTIONS
+from vtbench.study.problems import Locate, describe, dotted, join
 
-REGISTRIES: dict[str, Registry] = {"tokenizer": TOKENIZERS, "data": DATASETS}
+REGISTRIES: dict[tuple[str, ...], Registry] = {
+    ("tokenizer",): TOKENIZERS,
+    ("data",): DATASETS,
+    GENERATOR_MODEL: GENERATORS,
+}
+"""Path of a component in a config -> where its name is looked up."""
 
 _NEEDED = {name for name, field in RunConfig.model_fields.items() if field.is_required()}
 _KNOWN = len(SECTIONS) * 20_000
@@ -42,10 +48,8 @@ def schema_problems(config: Mapping[str, Any], locate: Locate) -> list[str]:
         RunConfig.model_validate_json(json.dumps({key: value for key, value in run.items() if key in SECTIONS}))
     except ValidationError as error:
         lines += describe(error, RunConfig, run, locate)
-    for section in REGISTRIES:
-        component = config.get(section)
-        name = component.get("name") if isinstance(component, Mapping) else None
-        lines += component_problems(section, name, locate((section, "name")))
+    for path in REGISTRIES:
+        lines += component_problems(path, _name(config, path), locate((*path, "name")))
     return lines + _perceptual_problems(config, locate)
 
 
@@ -53,7 +57,7 @@ def resolve_run(config: Mapping[str, Any], locate: Locate) -> RunConfig:
     """Return a config with the components' defaults filled in.
 
     Args:
-        config: the sections `tokenizer`, `data`, `mixing`, `losses`, `train` as plain values; `evaluate` is ignored.
+        config: the sections of a `RunConfig` as plain values; `evaluate` is ignored.
         locate: gives the place of a path for messages.
 
     Raises:
@@ -62,15 +66,17 @@ def resolve_run(config: Mapping[str, Any], locate: Locate) -> RunConfig:
     if lines := schema_problems(config, locate):
         raise join(lines)
     filled: dict[str, BaseModel] = {}
-    for section in (name for name in config if name != EVALUATE):
+    for section in (name for name, value in config.items() if name != EVALUATE and value is not None):
         try:
             filled[section] = _filled(section, json.dumps(config[section]))
         except ValidationError as error:
             component = Component.model_validate(config[section])
-            kind = config_class(REGISTRIES[section], component.name)
+            kind = config_class(REGISTRIES[(section,)], component.name)
             lines += describe(error, kind, component.options, locate, (section,))
     if lines:
         raise join(lines)
+    if isinstance(generator := filled.get(GENERATOR), GeneratorConfig):
+        filled[GENERATOR] = _with_generator(generator, filled, locate)
     return RunConfig.model_validate(filled)
 
 
@@ -91,6 +97,32 @@ def component_config(registry: Registry, component: Component) -> BaseModel:
 def config_class(registry: Registry, name: str) -> type[BaseModel]:
     """Return the class of a component's options; imports the component."""
     return cast(type[BaseModel], registry.load(name).Config)
+
+
+def _with_generator(generator: GeneratorConfig, sections: Mapping[str, BaseModel], locate: Locate) -> GeneratorConfig:
+    """Return a generator's section with all options of its model, those included that follow from other sections."""
+    # it imports torch, which runs without a generator need not wait for
+    from vtbench.study.generator import with_derived
+
+    kind = config_class(GENERATORS, generator.model.name)
+    tokenizer, data = (cast(Component, sections[name]) for name in ("tokenizer", "data"))
+    options, mistakes = with_derived(generator.model, kind, tokenizer, generator.tokens, data)
+    if mistakes:
+        raise join(f"{locate(path)}: {dotted(path)}: {text}." for path, text in mistakes)
+    try:
+        checked = json.loads(kind.model_validate_json(json.dumps(options)).model_dump_json())
+    except ValidationError as error:
+        raise join(describe(error, kind, options, locate, GENERATOR_MODEL)) from error
+    model = Component.model_validate_json(json.dumps({"name": generator.model.name, **checked}))
+    return generator.model_copy(update={"model": model})
+
+
+def _name(config: Mapping[str, Any], path: tuple[str, ...]) -> Any:
+    """Return the name of the component at a path; None if none is there."""
+    node: Any = config
+    for part in (*path, "name"):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return node
 
 
 def _perceptual_problems(config: Mapping[str, Any], locate: Locate) -> list[str]:
@@ -118,12 +150,12 @@ def _passes(config: Mapping[str, Any]) -> bool:
 @lru_cache(_KNOWN)
 def _section_passes(section: str, text: str) -> bool:
     try:
-        checked = SECTIONS[section].model_validate_json(text)
+        SECTIONS[section].model_validate_json(text)
     except ValidationError:
         return False
     config = {section: json.loads(text)}
-    name = checked.name if isinstance(checked, Component) else None
-    return not [*component_problems(section, name, ""), *_perceptual_problems(config, str)]
+    wrong = [line for path in REGISTRIES for line in component_problems(path, _name(config, path), "")]
+    return not [*wrong, *_perceptual_problems(config, str)]
 
 
 @lru_cache(_KNOWN)
@@ -132,6 +164,6 @@ def _filled(section: str, text: str) -> BaseModel:
     checked = SECTIONS[section].model_validate_json(text)
     if not isinstance(checked, Component):
         return checked
-    kind = config_class(REGISTRIES[section], checked.name)
+    kind = config_class(REGISTRIES[(section,)], checked.name)
     options = json.loads(kind.model_validate_json(canonical_json(checked.options)).model_dump_json())
     return Component.model_validate_json(json.dumps({"name": checked.name, **options}))

@@ -130,6 +130,23 @@ def check(path: Path) -> None:
         raise CheckpointError(_unreadable(path, "its checksum is not that of its content: the file has changed"))
 
 
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a checkpoint's content, in hexadecimal: what its weights are called in keys of caches.
+
+    Raises:
+        CheckpointError: it is broken.
+        StoreError: the disk does not answer.
+    """
+    check(path)
+    with disk_errors(path), path.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _TRAILER))
+        trailer = file.read()
+        if trailer.startswith(_MARK):
+            return trailer[len(_MARK) :].hex()
+        file.seek(0)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def is_broken(path: Path) -> bool:
     """Return whether there is a file and it is not what was written; a missing one is not broken."""
     if not path.exists():

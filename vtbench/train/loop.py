@@ -11,18 +11,17 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Generic, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from vtbench.data.mixing import Batch, MixedBatch
 from vtbench.distributed import collectives, is_main
 from vtbench.errors import NonFiniteLossError
 from vtbench.schema.run import TrainConfig
 from vtbench.train import checkpoint
 from vtbench.train.interrupt import StopFlag, deferred_stop
-from vtbench.train.step import TrainStep
+from vtbench.train.step import BatchT, TrainStep
 
 
 @runtime_checkable
@@ -64,7 +63,7 @@ def _check_finite(step: int, values: dict[str, Tensor], num_checked: int, kept: 
         )
 
 
-class Loop:
+class Loop(Generic[BatchT]):
     """Trains for `config.steps` steps, going on from the newest checkpoint in `folder`.
 
     Args:
@@ -78,8 +77,8 @@ class Loop:
 
     def __init__(
         self,
-        step: TrainStep,
-        batches: Callable[[int, int], Iterator[Batch | MixedBatch]],
+        step: TrainStep[BatchT],
+        batches: Callable[[int, int], Iterator[BatchT]],
         config: TrainConfig,
         folder: Path,
         journal: Journal,

@@ -1,6 +1,7 @@
 """What the loop asks of a thing that trains, and the one for tokenizers.
 
-The loop sees a `TrainStep` and nothing of models, losses or studies; a generator's step derives from the same class.
+The loop sees a `TrainStep` and nothing of models, losses or studies; a generator's step
+(`vtbench.train.generator_step`) derives from the same class.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,23 +21,25 @@ from vtbench.models.nn.step_state import step_states
 from vtbench.models.tokenizers.base import Geometry, Tokenizer, TokenizerOutput
 from vtbench.schema.run import TrainConfig
 from vtbench.seeding import derive, rng
-from vtbench.train.divided import alike, whole
-from vtbench.train.ema import Ema
+from vtbench.train.divided import whole
 from vtbench.train.lengths import draw_length, draw_lengths
 from vtbench.train.optim import Optimizers, build_optimizers
-from vtbench.train.parallel import Exchange, divide
 from vtbench.train.schedule import factor
+from vtbench.train.update import ModelUpdate
 
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-class TrainStep(ABC):
+BatchT = TypeVar("BatchT")
+
+
+class TrainStep(ABC, Generic[BatchT]):
     """One step of training and the state it carries; `device` is where it computes."""
 
     device: torch.device
 
     @abstractmethod
-    def run(self, step: int, batch: Batch | MixedBatch) -> dict[str, Tensor]:
+    def run(self, step: int, batch: BatchT) -> dict[str, Tensor]:
         """Train on a batch and return detached scalars; `loss` and `grad_norm` must be among them."""
 
     @abstractmethod
@@ -62,7 +65,7 @@ class _Part:
     fraction: float
 
 
-class TokenizerStep(TrainStep):
+class TokenizerStep(TrainStep[Batch | MixedBatch]):
     """Reconstruct a batch at the step's sizes, length and patches; update the discriminator too once the GAN has begun.
 
     The batch is this process's share, and is worked off in `config.grad_accumulation` parts, or more where its images
@@ -80,12 +83,8 @@ class TokenizerStep(TrainStep):
 
     def __init__(self, model: Tokenizer, loss: TokenizerLoss, config: TrainConfig, seed: int) -> None:
         self.model, self.loss, self.config, self.seed = model, loss, config, seed
-        self.device = next(model.parameters()).device
-        undivided = divide(model, self.device) if config.parallel == "fsdp" else set()
-        self.exchange = Exchange(model, undivided, config.compile)
-        self.optimizers = build_optimizers(model, config.optimizer)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
-        self.ema = Ema(model, config.ema.decay) if config.ema is not None else None
+        self.update = ModelUpdate(model, config)
+        self.device = self.update.device
         self.discriminator_optimizers: Optimizers | None = None
         self.discriminator_scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
         if loss.patch_discriminator is not None and loss.config.gan is not None:
@@ -132,7 +131,7 @@ class TokenizerStep(TrainStep):
     def _forward(self, part: _Part) -> TokenizerOutput:
         size = (part.images.targets.shape[-2], part.images.targets.shape[-1])
         with autocast(self.device, self.config.precision):
-            output: TokenizerOutput = self.exchange.forward(part.images.inputs, size, part.geometry)
+            output: TokenizerOutput = self.update.exchange.forward(part.images.inputs, size, part.geometry)
         return output
 
     @torch.no_grad()
@@ -152,34 +151,19 @@ class TokenizerStep(TrainStep):
 
     def _train(self, step: int, parts: Sequence[_Part], schedule: float) -> tuple[list[Tensor], dict[str, Tensor]]:
         """Update the model and its average; return the reconstructions of the parts, and the means of the scalars."""
-        self.optimizers.set_factor(schedule)
-        self.optimizers.zero_grad()
+        self.update.begin(schedule)
         reconstructions, found = [], []
         for part in parts:
-            with self.exchange.part(last=part is parts[-1]):
+            with self.update.exchange.part(last=part is parts[-1]):
                 output = self._forward(part)
                 with autocast(self.device, self.config.precision):
                     loss, scalars = self.loss.generator(output, part.images.targets, step)
-                self.scaler.scale(_share(loss, part)).backward()
+                self.update.backward(_share(loss, part))
             reconstructions.append(output.reconstruction.detach())
             found.append(scalars | {"loss": loss.detach()})
-        self.exchange.finish()
-        for state in step_states(self.model):
-            state.end_step()
+        self.update.exchanged()
         scalars = collectives.mean_scalars(_means(parts, found))
-        self.optimizers.unscale(self.scaler)
-        limit = self.config.grad_clip if self.config.grad_clip is not None else float("inf")
-        grad_norm = self.exchange.clip(limit)
-        # Where it costs no waiting (the scaler waits anyway), weights that a broken gradient would spoil stay good.
-        looked_at = self.device.type == "cpu" or self.scaler.is_enabled()
-        if not looked_at or (torch.isfinite(scalars["loss"]) and torch.isfinite(grad_norm)):
-            self.optimizers.step(self.scaler)
-            if self.ema is not None:
-                self.ema.update(self.model, step)
-        self.scaler.update()
-        if self.scaler.is_enabled():
-            # An overflow is no failure: the step is left out and the scale is lowered.
-            grad_norm = grad_norm.nan_to_num(0.0, 0.0, 0.0)
+        grad_norm = self.update.apply(step, scalars["loss"])
         return reconstructions, scalars | {"grad_norm": grad_norm}
 
     def _train_discriminator(
@@ -207,11 +191,8 @@ class TokenizerStep(TrainStep):
         """Return model, average, losses' own state, optimisers and scalers, whole; all processes must call it."""
         discriminator = self.discriminator_optimizers
         state = {
-            "model": self.model.state_dict(),
-            "ema": None if self.ema is None else self.ema.state,
+            **self.update.state_dict(),
             "loss": self.loss.state_dict(),
-            "optimizers": self.optimizers.state_dict(),
-            "scaler": self.scaler.state_dict(),
             "discriminator_optimizers": None if discriminator is None else discriminator.state_dict(),
             "discriminator_scaler": self.discriminator_scaler.state_dict(),
         }
@@ -219,13 +200,8 @@ class TokenizerStep(TrainStep):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` returned."""
-        present = self.model.state_dict()
-        self.model.load_state_dict({name: alike(value, present[name]) for name, value in state["model"].items()})
-        if self.ema is not None:
-            self.ema.load(state["ema"])
+        self.update.load_state_dict(state)
         self.loss.load_state_dict(state["loss"])
-        self.optimizers.load_state_dict(state["optimizers"])
-        self.scaler.load_state_dict(state["scaler"])
         if self.discriminator_optimizers is not None:
             self.discriminator_optimizers.load_state_dict(state["discriminator_optimizers"])
         self.discriminator_scaler.load_state_dict(state["discriminator_scaler"])

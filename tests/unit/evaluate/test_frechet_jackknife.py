@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from vtbench.evaluate.frechet_distance import frechet_of_rows, statistics
-from vtbench.evaluate.frechet_jackknife import frechet_without_of_few, frechet_without_of_many
+from vtbench.evaluate.frechet_jackknife import (
+    frechet_of_few_without,
+    frechet_without_of_few,
+    frechet_without_of_many,
+)
 from vtbench.evaluate.statistics import blocks
 
 
@@ -51,3 +55,11 @@ def test_a_feature_that_never_changes_does_no_harm():
     parts = blocks(300)
     found = frechet_without_of_many(statistics(reference), statistics(produced), (reference, produced), parts)
     assert found == pytest.approx(_expected(reference, produced, parts, True), rel=1e-7)
+
+
+def test_few_images_against_the_statistics_of_many():
+    reference, produced = _sides(20, 40, num_reference=90)
+    parts = [np.empty(0, np.int64), *blocks(20)]
+    found = frechet_of_few_without(statistics(reference), produced, parts)
+    expected = [frechet_of_rows(reference, np.delete(produced, part, axis=0)) for part in parts]
+    assert found == pytest.approx(expected, rel=1e-7)

@@ -3,7 +3,7 @@ import pytest
 from vtbench.errors import LaunchError
 from vtbench.launch import cluster, ledger
 from vtbench.launch.attempt import Attempt, save_attempts
-from vtbench.launch.cluster import chunks, recover, submission_lock, submit_plan
+from vtbench.launch.cluster import chunks, in_order, recover, submission_lock, submit_plan
 from vtbench.schema.cluster import ClusterConfig
 from vtbench.store.lock import live_holder
 from vtbench.store.provenance import collect
@@ -133,3 +133,36 @@ def test_one_controller_submits_at_a_time(store):
     with submission_lock(store):
         assert live_holder(store.jobs_dir / "lock") is not None
     assert live_holder(store.jobs_dir / "lock") is None
+
+
+def test_generators_are_submitted_after_the_jobs_of_their_tokenizers(store, make_generator_plan, slurm):
+    plan, events = make_generator_plan(), []
+    first, second = (plan.runs[cell.run_id] for cell in plan.cells)
+    numbers = slurm.folder / "number"
+    numbers.write_text("11")
+    count = f"n=$(($(<{numbers}) + 1)); echo $n > {numbers}"
+    slurm.says("sbatch", "", before=f"{count}; echo Submitted batch job $n")
+    assert submit(store, plan, events) == list(plan.runs)
+    made = {each.job_id: each for each in ledger.submissions(store)}
+    assert made["12"].run_ids == (first.needs[0], second.needs[0])
+    waits = {}
+    for job_id in ("13", "14"):
+        script = next(ledger.folder(store, made[job_id].name).glob("*submission*.sh"))
+        lines = script.read_text().splitlines()
+        assert "#SBATCH --kill-on-invalid-dep=yes" in lines
+        (waits[made[job_id].run_ids],) = (line for line in lines if "--dependency" in line)
+    assert waits == {
+        (first.run_id,): "#SBATCH --dependency=afterok:12_0",
+        (second.run_id,): "#SBATCH --dependency=afterok:12_1",
+    }
+
+
+def test_a_generator_whose_tokenizer_is_done_waits_for_nothing(make_generator_plan):
+    plan = make_generator_plan()
+    first, second = (plan.runs[cell.run_id] for cell in plan.cells)
+    (only,) = in_order(plan, [first.run_id])
+    assert only == {first.needs: [first.run_id]}
+    assert in_order(plan, [first.run_id, second.run_id, second.needs[0]]) == [
+        {first.needs: [first.run_id], (): [second.needs[0]]},
+        {second.needs: [second.run_id]},
+    ]

@@ -148,3 +148,31 @@ def alive(pid):
             return file.read().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+def test_a_generator_waits_for_its_tokenizer_though_slots_are_free(store, make_generator_plan):
+    plan = make_generator_plan()
+    first, second = (plan.runs[cell.run_id] for cell in plan.cells)
+    events = []
+    run_plan(store, plan, store.plan_path(plan.id), jobs=4, on_event=events.append)
+    told = [(event.run_id, event.kind) for event in events if event.kind in ("started", "done")]
+    for spec in (first, second):
+        assert told.index((spec.needs[0], "done")) < told.index((spec.run_id, "started"))
+    assert told[:2] == [(first.needs[0], "started"), (second.needs[0], "started")]
+    record = load_record(store, first.run_id)
+    assert [stage.name for stage in record.stages if stage.status == "done"][:2] == ["cache_tokens", "train_generator"]
+    assert load_record(store, first.needs[0]).stage("train_tokenizer").status == "done"
+
+
+def test_a_failed_tokenizer_fails_its_generator_alone_and_says_why(store, make_generator_plan):
+    plan = make_generator_plan()
+    first, second = (plan.runs[cell.run_id] for cell in plan.cells)
+    store.record_path(first.needs[0]).parent.mkdir(parents=True)
+    store.checkpoint_dir(first.needs[0]).write_text("a file where a folder should be")
+    events = []
+    with pytest.raises(RunsFailedError) as caught:
+        run_plan(store, plan, store.plan_path(plan.id), on_event=events.append)
+    assert "2 of 4 runs failed" in str(caught.value)
+    assert "grid seed 0: it needs tokenizer of grid seed 0, which was not made: " in str(caught.value)
+    assert (first.run_id, "started") not in [(event.run_id, event.kind) for event in events]
+    assert load_record(store, second.run_id).status == "done"

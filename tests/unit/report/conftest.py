@@ -10,9 +10,18 @@ from vtbench.report.protocol_data import MeasuredCell, ProtocolReportData
 from vtbench.schema.baseline import ModelCard
 from vtbench.schema.cost import ComponentCost, ModelCost, ProductCount, Workload
 from vtbench.schema.cost_study import CostArm, CostAxes, CostCell, CostPlan, CostStudy, PublishedCost
+from vtbench.schema.generation import GenerationConfig
 from vtbench.schema.protocol import Protocol
 from vtbench.schema.record import MetricValue, Provenance, RunError, StageRecord
-from vtbench.schema.run import Component, MixingConfig, RunConfig, RunSpec, TrainConfig
+from vtbench.schema.run import (
+    Component,
+    GeneratorConfig,
+    MixingConfig,
+    RunConfig,
+    RunSpec,
+    TokensConfig,
+    TrainConfig,
+)
 from vtbench.schema.study import Arm, ArmFacts, Cell, EvaluateConfig, Profile, Study, StudyPlan
 from vtbench.store import query
 from vtbench.store.layout import Store
@@ -222,6 +231,70 @@ def full_report(full_store, tmp_path_factory):
 
     store, plan = full_store
     return render_study(store, plan.id, tmp_path_factory.mktemp("report")).parent
+
+
+GENERATION = GenerationConfig(
+    resolutions=("32x32", "48x48"), num_tokens=(4, 16), cfg_scale=(1.0, 2.0), num_samples=100, num_shown=3
+)
+
+
+def write_generation(root, arms=ARMS[:2], seeds=(0, 1)):
+    """Write a study of generators: 2 arms, 2 sizes x 2 lengths x 2 ways of sampling, 2 classes shown."""
+    store, plan = Store(root), make_plan(arms=arms, seeds=seeds, published=())
+    generator = GeneratorConfig(
+        model=Component(name="vibetoken_gen"),
+        tokens=TokensConfig(resolutions=("32x32",)),
+        train=TrainConfig(steps=600, batch_size=16),
+    )
+    runs = {
+        name: run.model_copy(update={"config": run.config.model_copy(update={"generator": generator})})
+        for name, run in plan.runs.items()
+    }
+    evaluate = plan.evaluate.model_copy(update={"generation": GENERATION})
+    changes = {"runs": runs, "evaluate": evaluate, "metrics": ("gfd_effnet", "class_accuracy", "psnr")}
+    plan = plan.model_copy(update=changes)
+    query.save_plan(store, plan)
+    for cell in plan.cells:
+        write_run(store, plan, cell, values=make_generation_values(cell))
+        for point in GENERATION.points:
+            size = int(point.resolution.partition("x")[0])
+            for kind, rows in (("samples", 2), ("neighbours", 2)):
+                pixels = np.full((rows * size, 3 * size, 3), 40 * cell.seed, np.uint8)
+                Image.fromarray(pixels).save(store.samples_dir(cell.run_id) / f"{point.name}_{kind}.png")
+    return store, plan
+
+
+def make_generation_values(cell):
+    """Distances fall with the tokens and with guidance, most for the second arm; costs grow with both."""
+    level, values = LEVEL[cell.arm], []
+    for point in GENERATION.points:
+        guided, length = point.sampling.cfg_scale > 1, point.num_tokens
+        distance = 100 * level + 20 / length - 5 * guided + cell.seed
+        found = {
+            "gfd_effnet": distance,
+            "class_accuracy": 0.3 + 0.01 * length + 0.1 * guided,
+            "memorisation": 0.4,
+            "gflops": 0.1 * length * (1 + guided),
+            "seconds_per_image": 0.002 * length * (1 + guided),
+        }
+        for name, value in found.items():
+            made = _value(name, value, point.params, "0123456789ab")
+            if name in ("gfd_effnet", "class_accuracy", "memorisation"):
+                made = made.model_copy(update={"num_samples": 100, "interval": (value - 1, value + 1)})
+            values.append(made)
+    for size in GENERATION.resolutions:
+        real = _value("gfd_effnet_real", 7.25, {"resolution": size}, "0123456789ab")
+        values.append(real.model_copy(update={"num_samples": 90}))
+    return [*values, _value("num_parameters", 2e6, {}, "cost")]
+
+
+@pytest.fixture(scope="session")
+def generation_report(tmp_path_factory):
+    """Folder of the rendered report of a study of generators; not to be written to."""
+    from vtbench.report.render import render_study
+
+    store, plan = write_generation(tmp_path_factory.mktemp("generation"))
+    return render_study(store, plan.id, tmp_path_factory.mktemp("generation_report")).parent
 
 
 @pytest.fixture(scope="session")

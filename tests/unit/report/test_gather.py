@@ -112,3 +112,15 @@ def test_what_a_log_leaves_out_is_none_in_the_curve(synthetic, tmp_path):
     assert curve.run_id == "rope-0"
     assert curve.steps == (1, 2, 3)
     assert curve.values == {"a": (1.23457, None, None), "b": (3.0, None, None)}
+
+
+def test_pictures_of_generators_are_of_the_first_seed_and_the_points_that_plots_show(generation_report):
+    strips = load(generation_report).strips
+    assert all((generation_report / strip.file).exists() for strip in strips)
+    samples = [strip for strip in strips if strip.kind == "samples"]
+    neighbours = [strip for strip in strips if strip.kind == "neighbours"]
+    assert len(samples) == 2 * (4 + 1)
+    assert len(neighbours) == 2 * 4
+    assert {strip.run_id for strip in strips if strip.kind in ("samples", "neighbours")} == {"rope-0", "rope_learned-0"}
+    (guided,) = {(s.resolution, s.num_tokens) for s in samples if s.sampling.cfg_scale == 2}
+    assert guided == ("32x32", 16)

@@ -87,3 +87,22 @@ def test_values_of_a_metric(results):
     assert len(everywhere) == 4 * 3 * 3
     assert {value.resolution for value in results.values_of("psnr", results.points[1])} == {"48x48"}
     assert results.values_of("nothing") == results.values_of("psnr", RUN) == []
+
+
+def test_points_of_generators_carry_the_way_of_sampling(generation_report):
+    results = Results(load(generation_report))
+    assert results.generates
+    assert [point.label for point in results.points[:4]] == ["32×32, L=4", "32×32, L=16", "48×48, L=4", "48×48, L=16"]
+    assert results.points[4].label == "32×32, L=4, CFG 2"
+    assert results.usual_points("gfd_effnet") == results.points[:4]
+    assert results.compared_points("gfd_effnet") == results.points
+    assert results.training_sizes == {"32x32"}
+    assert results.metrics == {
+        *("gfd_effnet", "class_accuracy", "memorisation", "gflops", "seconds_per_image", "num_parameters")
+    }
+    assert results.real("gfd_effnet", "48x48") == [7.25]
+    row = results.rows[1]
+    assert results.by_seed(row, "gfd_effnet", results.points[5]) == {
+        0: 100 * 0.8 + 20 / 16 - 5,
+        1: 100 * 0.8 + 20 / 16 - 4,
+    }

@@ -4,11 +4,14 @@ from pydantic import ValidationError
 from vtbench.schema.run import (
     Component,
     GanConfig,
+    GeneratorConfig,
     LossConfig,
     MixingConfig,
+    NumTokensRange,
     OptimizerConfig,
     RunConfig,
     RunSpec,
+    TokensConfig,
     TrainConfig,
 )
 
@@ -91,3 +94,15 @@ def test_wrong_values_are_refused(train):
 def test_wrong_sections_are_refused(kind, fields):
     with pytest.raises(ValidationError):
         kind(**fields)
+
+
+def test_a_generators_run_needs_the_run_without_it():
+    tokens = TokensConfig(resolutions=("64x64",))
+    train = TrainConfig(steps=5, batch_size=2)
+    generator = GeneratorConfig(model=Component(name="vibetoken_gen"), tokens=tokens, train=train)
+    config = _config().model_copy(update={"generator": generator})
+    assert (config.trained.steps, config.of_tokenizer().trained.steps) == (5, 10)
+    assert config.of_tokenizer() == _config()
+    drawn = train.model_copy(update={"num_tokens": NumTokensRange(min=1, max=2)})
+    with pytest.raises(ValidationError, match=r"give their length in tokens\.num_tokens"):
+        GeneratorConfig(model=generator.model, tokens=tokens, train=drawn)

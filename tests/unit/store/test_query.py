@@ -190,3 +190,11 @@ def test_a_broken_plan_is_named_also_without_its_configs(store, plan):
         query.load_cells(store, "s@tiny")
     with pytest.raises(StoreError, match="holds no plan 'x@tiny'; it has s@tiny"):
         query.load_cells(store, "x@tiny")
+
+
+def test_the_point_of_generated_images_is_read_from_params():
+    sampling = {"cfg_scale": 2.0, "top_k": None, "top_p": 0.9, "temperature": 1.0}
+    found = query.generation_point({"resolution": "32x32", "num_tokens": 4, **sampling, "convention": "full"})
+    assert found is not None
+    assert found.params == {"resolution": "32x32", "num_tokens": 4, **sampling}
+    assert query.generation_point({"resolution": "32x32", "num_tokens": 4}) is None

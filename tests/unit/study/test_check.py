@@ -80,6 +80,25 @@ def test_sizes_and_lengths_that_the_model_does_not_have(found, write, line_of, o
     assert part in line
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        ("{16x16: 1.0}", "{16x15: 1.0}", "squares of 2 pixels do not tile 16x15"),
+        ("{16x16: 1.0}}", "{16x16: 1.0}, targets: {32x32: 1.0}}", "mixing.targets: this tokenizer decodes at the size"),
+        (
+            "resolutions: [16x16]",
+            "resolutions: [16x16], routes: [{input: 16x16, decode: 32x32}]",
+            "decode 32x32 is not input 16x16",
+        ),
+        ("num_samples: 4,", "num_samples: 4, num_tokens: [2],", "this model makes one for each 2x2 pixels, 64 for"),
+    ],
+)
+def test_a_tokenizer_of_grids_is_held_to_one_size(write_grid, tmp_path, old, new, part):
+    assert problems(expand(load_study(write_grid())), tmp_path / "cache") == []
+    (line,) = problems(expand(load_study(write_grid(old, new))), tmp_path / "cache")
+    assert part in line
+
+
 def test_values_from_the_command_line_are_named_as_such(found):
     (line,) = found(overrides={"evaluate.resolutions": ["20x20"]})
     assert line.startswith("--set evaluate.resolutions: evaluate.resolutions[0]: ")
@@ -102,3 +121,17 @@ def test_a_missing_card_and_missing_shards(found):
 def test_a_device_that_is_none(found):
     (line,) = found("cost: seconds}", "cost: seconds, resources: {device: gpuu}}")
     assert "'gpuu' is no device" in line
+
+
+def test_a_generator_must_fit_the_data_and_what_is_measured(make_generator_plan, tmp_path):
+    generation = {"resolutions": ["16x16", "17x16"], "num_tokens": [5], "num_samples": 2}
+    plan = make_generator_plan(generator__model__num_classes=3, evaluate__generation=generation)
+    found = problems(plan, tmp_path, plan.overrides)
+    assert len(found) == 3
+    assert (
+        "generator.model.num_classes: the data has 1 classes and the generator knows 3; write num_classes: 1"
+        in found[0]
+    )
+    assert "evaluate.generation.resolutions[1]: " in found[1]
+    assert "evaluate.generation.num_tokens[0]: 5 tokens asked for; the generator makes 4" in found[2]
+    assert problems(make_generator_plan(), tmp_path) == []

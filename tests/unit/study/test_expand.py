@@ -138,3 +138,32 @@ def test_what_a_profile_sets_for_an_arm_has_its_place(write, line_of):
     path = write(ONE_SCALE + "}", "tiny:\n    note: n\n    cost: c\n    arms:\n      rope: {train.steps: -6}")
     with pytest.raises(StudyError, match=rf"small\.yaml:{line_of(path, '-6')}: train\.steps: "):
         expand(load_study(path))
+
+
+def test_a_generator_needs_the_run_of_its_tokenizer_which_other_studies_share(make_plan, make_generator_plan):
+    plan, tokenizers = make_generator_plan(), make_plan()
+    assert list(plan.runs)[::2] == list(tokenizers.runs)
+    for cell, tokenizer in zip(plan.cells, tokenizers.cells, strict=True):
+        spec = plan.runs[cell.run_id]
+        assert spec.needs == (tokenizer.run_id,)
+        assert spec.config.generator.model.options["num_codebooks"] == 4
+        assert plan.runs[tokenizer.run_id] == tokenizers.runs[tokenizer.run_id]
+    assert StudyPlan.model_validate_json(plan.model_dump_json()) == plan
+
+
+def test_generators_of_one_tokenizer_need_one_run(write):
+    path = write("seeds: [0]", "seeds: [0]\naxes: {generator.train.steps: [2, 3]}")
+    model = "model: {name: vibetoken_gen, num_classes: 1}"
+    section = f"generator: {{{model}, tokens: {{resolutions: [16x16]}}, train: {{steps: 1, batch_size: 2}}}}"
+    path.write_text(path.read_text().replace("base:\n", f"base:\n  {section}\n"))
+    plan = expand(load_study(path))
+    assert len(plan.cells) == 4
+    assert len(plan.runs) == 6
+    by_arm = {cell.arm: plan.runs[cell.run_id].needs for cell in plan.cells}
+    assert by_arm["grid"] != by_arm["rope"]
+    for cell in plan.cells:
+        assert plan.runs[cell.run_id].needs == by_arm[cell.arm]
+        assert plan.runs[cell.run_id].config.generator.train.steps == cell.coordinates["generator.train.steps"]
+    part = plan.part({plan.cells[0].run_id})
+    assert list(part.runs) == [*by_arm["grid"], plan.cells[0].run_id]
+    assert part.cell_of(by_arm["grid"][0]).arm == "tokenizer of grid"

@@ -4,7 +4,9 @@ import torch
 from vtbench.cost.tokenizer import count_tokenizer, num_parameters
 from vtbench.schema.run import MixingConfig
 from vtbench.study.expand import expand
-from vtbench.study.fairness import build_on_meta, differences, facts, size_pairs
+from vtbench.study.fairness import differences, facts, size_pairs
+from vtbench.study.load import load_study
+from vtbench.study.meta import build_on_meta
 
 
 def test_a_model_on_the_meta_device_has_no_data(study):
@@ -30,6 +32,20 @@ def test_flops_are_the_mean_over_the_sizes(study):
     small, large = flops({"16x16": 1.0}), flops({"32x32": 1.0})
     assert large > 2 * small
     assert flops({"16x16": 3.0, "32x32": 1.0}) == pytest.approx(0.75 * small + 0.25 * large, rel=1e-6)
+
+
+def test_tokens_and_flops_of_a_grid_follow_from_the_sizes(write_grid):
+    study = load_study(write_grid())
+
+    def found(inputs):
+        return facts(expand(study, set={"mixing.inputs": inputs}))[0]
+
+    small, large, both = found({"16x16": 1.0}), found({"16x32": 1.0}), found({"16x16": 3.0, "16x32": 1.0})
+    assert (small.num_tokens, large.num_tokens, both.num_tokens) == ("64", "128", "64-128")
+    assert both.training_flops == pytest.approx(0.75 * small.training_flops + 0.25 * large.training_flops, rel=1e-6)
+    model = build_on_meta(next(iter(expand(study).runs.values())).config.tokenizer)
+    counted = 3 * small.images_seen * count_tokenizer(model, (16, 16)).gflops * 1e9
+    assert small.training_flops == pytest.approx(counted, rel=0.01)
 
 
 def test_a_range_of_lengths(study):
@@ -79,3 +95,18 @@ def test_expected_work_is_at_the_mean_of_the_lengths_drawn(study):
     assert pow2.training_flops == unifpow2.training_flops == two.training_flops
     assert two.training_flops < four.training_flops
     assert (two.num_tokens, pow2.num_tokens, unifpow2.num_tokens) == ("2", "1-4 (pow2)", "1-4 (unifpow2)")
+
+
+def test_a_generators_figures_stand_beside_its_tokenizers(make_plan, make_generator_plan):
+    tokenizers, generators = facts(make_plan()), facts(make_generator_plan(generator__train__steps=6))
+    for tokenizer, generator in zip(tokenizers, generators, strict=True):
+        assert generator.tokenizer_parameters == tokenizer.num_parameters
+        assert generator.tokenizer_flops == tokenizer.training_flops
+        assert (generator.steps, generator.images_seen, generator.num_tokens) == (6, 12, "4")
+
+    # trunk and head have one block of width 16 each (qkv, proj, SwiGLU of 256, scores and values), the head 16 entries
+    def block(places):
+        return 2 * places * (16 * 48 + 16 * 16 + 3 * 16 * 256) + 4 * places * places * 16
+
+    forward = block(4) + 4 * block(4) + 2 * 16 * 16 * 16 + 2 * 2 * 16
+    assert generators[0].training_flops == 3 * 12 * forward

@@ -56,6 +56,17 @@ def test_another_component_starts_without_options():
     assert other.locate(("data",)) == "--set data"
 
 
+def test_another_generator_starts_without_options_wherever_it_is_named():
+    base = Layer({"generator": {"model": {"name": "llamagen", "size": "b"}, "train": {"steps": 1}}}, ("base",))
+    kept = merge(FILE, [base, Layer({"generator.model.size": "l"}, ("arm",))]).config
+    assert kept["generator"] == {"model": {"name": "llamagen", "size": "l"}, "train": {"steps": 1}}
+    other = {"generator.model.num_head_layers": 2, "generator.model.name": "vibetoken_gen"}
+    merged = merge(FILE, [base, Layer(other, ("arm",))]).config
+    assert merged["generator"] == {"model": {"name": "vibetoken_gen", "num_head_layers": 2}, "train": {"steps": 1}}
+    same = merge(FILE, [base, Layer({"generator.model.name": "llamagen"}, ("arm",))]).config
+    assert same["generator"]["model"]["size"] == "b"
+
+
 def test_a_value_set_twice_in_one_layer():
     with pytest.raises(StudyError, match=r"'train.steps' is set twice here"):
         merge(FILE, [Layer({"train.steps": 1, "train": {"steps": 2}}, None)])

@@ -20,7 +20,7 @@ def batch(make_batches):
 
 def test_a_step_trains_the_model_and_its_average(make_step, batch, same):
     step = make_step()
-    before, average = weights(step.model), {name: value.clone() for name, value in step.ema.state.items()}
+    before, average = weights(step.model), {name: value.clone() for name, value in step.update.ema.state.items()}
     found = step.run(0, batch)
     assert {"loss", "mse", "quantizer", "grad_norm", "learning_rate_factor"} <= found.keys()
     assert all(value.ndim == 0 and not value.requires_grad and value.isfinite() for value in found.values())
@@ -28,7 +28,7 @@ def test_a_step_trains_the_model_and_its_average(make_step, batch, same):
     assert not same(after, before)
     name = "encoder.proj.weight"
     # the ramp at step 0: decay 1 / 10
-    torch.testing.assert_close(step.ema.state[name], 0.1 * average[name] + 0.9 * after[name])
+    torch.testing.assert_close(step.update.ema.state[name], 0.1 * average[name] + 0.9 * after[name])
 
 
 def test_training_goes_down(make_step, batch):
@@ -140,11 +140,11 @@ def test_bf16_computes_in_bf16_and_keeps_weights_in_fp32(make_step, batch):
 def test_fp16_leaves_out_a_step_that_overflows_and_goes_on(make_step, batch, same):
     step = make_step(precision="fp16", losses=LossConfig(mse=1e5))
     before = weights(step.model)
-    scale = step.scaler.get_scale()
+    scale = step.update.scaler.get_scale()
     found = step.run(0, batch)
     # all or nothing: neither of the two optimisers takes half a gradient
     assert same(weights(step.model), before)
-    assert step.scaler.get_scale() == scale / 2
+    assert step.update.scaler.get_scale() == scale / 2
     assert found["grad_norm"] == 0
     assert found["loss"].isfinite()
     number = 1
@@ -158,13 +158,13 @@ def test_fp16_leaves_out_a_step_that_overflows_and_goes_on(make_step, batch, sam
 
 def test_a_broken_batch_does_not_spoil_the_weights(make_step, batch, same):
     step = make_step(losses=LossConfig())
-    before, average = weights(step.model), {name: value.clone() for name, value in step.ema.state.items()}
+    before, average = weights(step.model), {name: value.clone() for name, value in step.update.ema.state.items()}
     batch.targets[0, 0, 0, 0] = float("nan")
     found = step.run(0, batch)
     assert found["loss"].isnan()
     assert same(weights(step.model), before)
-    assert same(step.ema.state, average)
-    assert not step.optimizers.members[0].state
+    assert same(step.update.ema.state, average)
+    assert not step.update.optimizers.members[0].state
 
 
 @pytest.mark.slow

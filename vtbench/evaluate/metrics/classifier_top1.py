@@ -21,6 +21,7 @@ from vtbench.evaluate.metrics.feature_metric import FeatureMetric
 class ClassifierTop1(FeatureMetric):
     """Share of produced images that EfficientNet-Lite0 gives their ImageNet label."""
 
+    of_generations = True
     name = "classifier_top1"
     title = "Top-1 (EfficientNet-Lite0)"
     network = "effnet_lite0"

@@ -2,6 +2,7 @@
 
 Heusel et al. 2017 (arXiv:1706.08500), equation 6; `vtbench.evaluate.frechet_distance` computes it. Over Inception-v3
 and reconstructions it is the reconstruction FID (`rfid`); over other features it is another number with another name.
+Of generated images it is the same number under the name `gfid`, so that no table puts the two into one column.
 
 Its interval is a block jackknife's over images; where the sets are pairs, original and reconstruction are left out
 together, otherwise the references stay as they are.
@@ -13,9 +14,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from vtbench.errors import DataError
 from vtbench.evaluate.frechet_distance import frechet, frechet_of_rows
-from vtbench.evaluate.frechet_jackknife import frechet_without_of_few, frechet_without_of_many
+from vtbench.evaluate.frechet_jackknife import (
+    frechet_of_few_without,
+    frechet_without_of_few,
+    frechet_without_of_many,
+)
 from vtbench.evaluate.metric import Measured, Result
 from vtbench.evaluate.metrics.feature_metric import FeatureMetric
 from vtbench.evaluate.statistics import block_jackknife, blocks
@@ -46,6 +53,9 @@ class FrechetDistance(FeatureMetric):
         if max(len(rows), len(of_reference)) < rows.shape[1]:
             value = frechet_of_rows(of_reference, rows)
             without = frechet_without_of_few(of_reference, rows, parts, paired=paired)
+        elif not paired and len(rows) < rows.shape[1]:
+            nothing = np.empty(0, np.int64)
+            value, *without = frechet_of_few_without(measured.statistics(self.reference()), rows, [nothing, *parts])
         else:
             one, two = measured.statistics(self.reference()), measured.statistics(self.produced())
             value = frechet(one.mean, one.covariance, two.mean, two.covariance, measured.root(self.reference()))
@@ -68,5 +78,27 @@ class Rfid(FrechetDistance):
 
     name = "rfid"
     title = "rFID"
+    network = "inception"
+    source = "Heusel et al. 2017, eq. 6, over 2048 features of Inception-v3; torch-fidelity"
+
+
+class GfdEffnet(FrechetDistance):
+    """Frechet distance of generated images over EfficientNet-Lite0: needs no download, and is not an FID."""
+
+    of_reconstructions = False
+    of_generations = True
+    name = "gfd_effnet"
+    title = "gFD (EfficientNet-Lite0)"
+    network = "effnet_lite0"
+    source = "Heusel et al. 2017, eq. 6, over 1280 features of EfficientNet-Lite0; torch-fidelity"
+
+
+class Gfid(FrechetDistance):
+    """Frechet Inception distance of generated images."""
+
+    of_reconstructions = False
+    of_generations = True
+    name = "gfid"
+    title = "gFID"
     network = "inception"
     source = "Heusel et al. 2017, eq. 6, over 2048 features of Inception-v3; torch-fidelity"

@@ -43,6 +43,7 @@ def inception_scores(logits: Float[np.ndarray, "num classes"], splits: int) -> l
 class InceptionScore(FeatureMetric):
     """Mean Inception Score of ten parts of the produced images."""
 
+    of_generations = True
     name = "inception_score"
     title = "IS"
     network = "inception"

@@ -55,6 +55,7 @@ def _squared_distances(
 class Precision(FeatureMetric):
     """Share of produced images that lie where reference images are, over Inception-v3."""
 
+    of_generations = True
     name = "precision"
     title = "Precision"
     network = "inception"

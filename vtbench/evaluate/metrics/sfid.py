@@ -12,6 +12,7 @@ from vtbench.evaluate.metrics.frechet import FrechetDistance
 class Sfid(FrechetDistance):
     """Frechet distance over Inception-v3's spatial features."""
 
+    of_generations = True
     name = "sfid"
     title = "sFID"
     network = "inception"

@@ -28,6 +28,8 @@ PANELS_A_LINE = 3
 def distance_flops(data: PlotData) -> Drawing | None:
     """Return the plot; None if no point has both a distance and a count of FLOPs."""
     results, metric = data.results, data.results.main_metric
+    if results.generates:
+        return None
     points = [
         point
         for point in results.points_of(metric)

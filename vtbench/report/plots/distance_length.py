@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from vtbench.report.comparison import against_reference
-from vtbench.report.metrics import PSNR, display
+from vtbench.report.metrics import CLASS_ACCURACY, PSNR, display
 from vtbench.report.plots.style import (
     WIDTH_INCHES,
     Drawing,
@@ -36,11 +36,12 @@ def distance_length(data: PlotData) -> Drawing | None:
     """Return the plot; None if the main metric has no values at two numbers of tokens or more."""
     results, main = data.results, data.results.main_metric
     measured = {value.num_tokens for value in results.values_of(main)} - {None}
-    points = [point for point in results.points_of(main) if point.num_tokens in measured and point.route is None]
+    points = [point for point in results.usual_points(main) if point.num_tokens in measured and point.route is None]
     if len(measured) < 2:
         return None
     sizes = list(dict.fromkeys(point.resolution for point in points))
-    metrics = [main, PSNR] if len(sizes) == 1 and main != PSNR and results.values_of(PSNR) else [main]
+    second = CLASS_ACCURACY if results.generates else PSNR
+    metrics = [main, second] if len(sizes) == 1 and main != second and results.values_of(second) else [main]
     columns = [(metric, size) for metric in metrics for size in sizes]
     figure = new_figure(WIDTH_INCHES, 6.2)
     panels = figure.subplots(2, len(columns), sharex=True, sharey="row" if len(metrics) == 1 else False, squeeze=False)

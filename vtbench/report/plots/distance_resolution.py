@@ -30,14 +30,18 @@ MARGIN = 1.06
 """How far the shade of the training sizes reaches beyond them, as a factor."""
 
 
+MOST_LENGTHS = 6
+"""Panels side by side; of more lengths the last ones."""
+
+
 def distance_resolution(data: PlotData) -> Drawing | None:
     """Return the plot, one panel a latent length; None if the main metric has no values at two sizes or more."""
     results, metric = data.results, data.results.main_metric
-    points = [point for point in results.points_of(metric) if point.route is None]
+    points = [point for point in results.usual_points(metric) if point.route is None]
     measured = {value.resolution for value in results.values_of(metric) if value.route is None} - {None}
     if len(measured) < 2:
         return None
-    lengths = list(dict.fromkeys(point.num_tokens for point in points))
+    lengths = list(dict.fromkeys(point.num_tokens for point in points))[-MOST_LENGTHS:]
     squares = [point for point in points if _is_square(point)]
     others = [point for point in points if point not in squares] if squares else []
     figure = new_figure(WIDTH_INCHES, 7.6 if others else 4.2)

@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from vtbench.distributed import is_main
+from vtbench.evaluate import METRICS
 from vtbench.evaluate.reconstructions import Codec, Reconstruct
 from vtbench.evaluate.suite import (
     Point,
@@ -47,7 +48,7 @@ def run(context: RunContext) -> None:
         model.reconstruct,
         context.val_data,
         points,
-        context.plan.metrics,
+        _metrics(context),
         evaluate,
         context.weights_id,
         known,
@@ -108,10 +109,15 @@ class _Model:
         return self._tokenizer.codebook_sizes
 
 
+def _metrics(context: RunContext) -> list[str]:
+    """Return those of the plan's metrics that tokenizers are measured by."""
+    return [name for name in context.plan.metrics if METRICS.load(name).of_reconstructions]
+
+
 def _protocols(context: RunContext) -> dict[str, dict[str, Any]]:
     """Return fingerprint -> fields of all that the plan measures."""
     todo = measurements(
-        context.plan.metrics,
+        _metrics(context),
         context.val_data,
         context.train_data,
         context.plan.evaluate,

@@ -5,29 +5,23 @@ Where the last checkpoint of a trained run turns out to be broken, the steps sin
 
 from __future__ import annotations
 
-import logging
-import shutil
-
 from vtbench.cost.memory import peak_memory_bytes, reset_peak_memory
 from vtbench.data.mixing import Batches
-from vtbench.distributed import collectives, is_main, world_size
+from vtbench.distributed import world_size
 from vtbench.models.losses.tokenizer_loss import TokenizerLoss
 from vtbench.runner.build import build_tokenizer
 from vtbench.runner.context import RunContext
 from vtbench.schema.record import StageRecord
 from vtbench.seeding import derive, seed_everything
-from vtbench.train import checkpoint
 from vtbench.train.loop import Loop
 from vtbench.train.step import TokenizerStep
 
 NAME = "train_tokenizer"
 
-_log = logging.getLogger(__name__)
-
 
 def run(context: RunContext) -> None:
     """Train, unless the record says that this is done."""
-    if context.is_done(NAME) and not _lost_the_weights(context):
+    if context.is_done(NAME) and not context.lost_the_weights():
         return
     config, seed = context.spec.config, context.spec.seed
     context.writer.set_stage(StageRecord(name=NAME, status="running"))
@@ -60,17 +54,3 @@ def run(context: RunContext) -> None:
             num_processes=world_size(),
         )
     )
-
-
-def _lost_the_weights(context: RunContext) -> bool:
-    """Return whether the weights are there and broken, and forget what was measured of them if they cannot return."""
-    path = checkpoint.path_of(context.checkpoint_dir, context.spec.config.train.steps)
-    broken = collectives.any_true(is_main() and checkpoint.is_broken(path))
-    if broken:
-        _log.warning("%s is broken; training goes on from the checkpoint before.", path)
-    if broken and context.device.type != "cpu":
-        # Only a CPU trains the same bits again: values of two sets of weights must not stand beside each other.
-        context.writer.update(metrics=())
-        if is_main():
-            shutil.rmtree(context.store.measured_dir(context.spec.run_id), ignore_errors=True)
-    return broken

@@ -11,6 +11,12 @@ def full(full_report):
 
 
 @pytest.fixture(scope="session")
+def generated(generation_report):
+    """A study of two generators at 8 points."""
+    return PlotData(Results(load(generation_report)), generation_report)
+
+
+@pytest.fixture(scope="session")
 def empty(synthetic, tmp_path_factory):
     """A study none of whose runs has a record."""
     folder = tmp_path_factory.mktemp("empty")
