@@ -62,8 +62,8 @@ def count_model(name: str, model: Tokenizer | Generator, workload: Workload) -> 
 
 
 def _tokenizer(name: str, model: Tokenizer, workload: Workload) -> ModelCost:
-    num_tokens = workload.num_tokens or model.max_num_tokens
     size, batch, patch = parse_resolution(workload.resolution), workload.batch_size, workload.patch
+    num_tokens = workload.num_tokens or model.num_tokens_at(size)
     counts = count_tokenizer(model, size, workload.num_tokens, patch, batch)
     reconstruct = Reconstruct(on_meta(model).eval(), inference_geometry(workload.num_tokens, patch))
     images = torch.empty(batch, 3, *size, device="meta")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Literal
 
 from vtbench.evaluate import METRICS
@@ -57,12 +57,13 @@ class Asked:
 
     def __init__(self, plan: StudyPlan) -> None:
         self._plan = plan
-        self._of_kind: dict[bool, set[ValueKey]] = {}
+        self._of_kind: dict[Hashable, set[ValueKey]] = {}
 
     def held(self, run_id: str, record: RunRecord | RecordOutline) -> bool:
         """Return whether the record of a run holds every value that the plan asks for."""
         config = self._plan.runs[run_id].config
-        kind = config.generator is not None
+        generator = config.generator
+        kind = None if generator is None else ("grid_size" in generator.model.options, generator.tokens.resolutions)
         if kind not in self._of_kind:
             self._of_kind[kind] = asked_values(self._plan, config)
         return self._of_kind[kind] <= held_values(self._plan, config, record)
@@ -81,7 +82,7 @@ def asked_values(plan: StudyPlan, config: RunConfig) -> set[ValueKey]:
     else:
         versions = {name: metric.version for name, metric in metrics.items() if metric.of_generations}
         generation = plan.evaluate.generation
-        points = [] if generation is None else [point.params for point in generation.points]
+        points = [] if generation is None else [point.params for point in config.generator.points(generation)]
     return {(name, version, _place(point)) for name, version in versions.items() for point in points}
 
 

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from vtbench.schema.base import Frozen, Resolution
+from vtbench.schema.generation import GenerationConfig, GenerationPoint
 
 SCHEMA_VERSION = 1
 IDENTITY_VERSION = 1
@@ -203,6 +204,11 @@ class GeneratorConfig(Frozen):
     model: Component
     tokens: TokensConfig
     train: TrainConfig
+
+    def points(self, generation: GenerationConfig) -> tuple[GenerationPoint, ...]:
+        """Return where this generator is measured; tokens on a grid have no size but that at which they were made."""
+        sizes = self.tokens.resolutions if "grid_size" in self.model.options else generation.resolutions
+        return tuple(point for point in generation.points if point.resolution in sizes)
 
     @model_validator(mode="after")
     def _whole_sequences(self) -> GeneratorConfig:

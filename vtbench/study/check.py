@@ -168,6 +168,7 @@ def _size_problems(model: Tokenizer, config: RunConfig, plan: StudyPlan) -> Iter
             model.check(size, num_tokens)
         except ResolutionError as error:
             yield path, str(error)
+    yield from _pair_problems(model, config, plan)
     if lengths and lengths.min > lengths.max:
         yield ("train", "num_tokens"), f"min {lengths.min} is above max {lengths.max}"
     elif lengths and not lengths.probabilities():
@@ -176,6 +177,19 @@ def _size_problems(model: Tokenizer, config: RunConfig, plan: StudyPlan) -> Iter
         why = "this tokenizer gives all images of a batch one length"
         mend = "write `batch`, or a tokenizer.length_scheme that fills up what is missing (vibetoken: nested)"
         yield ("train", "num_tokens", "per"), f"{why}; {mend}"
+
+
+def _pair_problems(model: Tokenizer, config: RunConfig, plan: StudyPlan) -> Iterator[Problem]:
+    """Yield what encodes at one size and decodes at another, where a tokenizer's tokens belong to one size."""
+    if model.max_num_tokens is not None:
+        return
+    why = "this tokenizer decodes at the size that it encoded"
+    if config.mixing.targets is not None:
+        yield ("mixing", "targets"), f"{why}; leave targets out"
+    for index, route in enumerate(plan.evaluate.routes):
+        if route.input != route.decode:
+            mend = f"decode {route.decode} is not input {route.input}"
+            yield ("evaluate", "routes", index, "decode"), f"{why}: {mend}"
 
 
 def _sizes(mixing: MixingConfig) -> Iterator[tuple[KeyPath, Size]]:

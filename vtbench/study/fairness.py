@@ -89,7 +89,7 @@ def _tokenizer_facts(cell: Cell, config: RunConfig) -> ArmFacts:
         training_flops=training_flops(forward, images),
         images_seen=images,
         steps=config.train.steps,
-        num_tokens=str(model.max_num_tokens) if lengths is None else _lengths_text(lengths),
+        num_tokens=_full_lengths(model, config) if lengths is None else _lengths_text(lengths),
     )
 
 
@@ -139,6 +139,12 @@ def differences(facts: Sequence[ArmFacts]) -> list[str]:
     return sentences
 
 
+def _full_lengths(model: Tokenizer, config: RunConfig) -> str:
+    """Return the number of tokens of training images, or the least and the most where their sizes decide."""
+    found = {model.num_tokens_at(source) for source, _ in size_pairs(config.mixing)}
+    return str(*found) if len(found) == 1 else f"{min(found)}-{max(found)}"
+
+
 def _lengths_text(lengths: NumTokensRange) -> str:
     text = f"{lengths.min}-{lengths.max}" if lengths.min < lengths.max else str(lengths.min)
     how = [word for word in (lengths.draw, f"per {lengths.per}") if word not in ("uniform", "per batch")]
@@ -166,17 +172,27 @@ def _forward_flops(model: Tokenizer, config: RunConfig) -> float:
             decodes[target, _part(geometry, encoder=False)] += weight / NUM_DRAWS
     size = next(iter(encodes))[0]
     with torch.no_grad(), plain_kernels(), known_kernels():
-        latents = model.encode_uncut(torch.empty(1, 3, *size, device="meta"), next(iter(encodes))[1])
-        z_q = model.quantize(latents).z_q
-        total = _once(config, ("quantize", latents.shape), lambda: count_twin(_Quantize(model).eval(), latents).flops)
+        first = model.encode_uncut(torch.empty(1, 3, *size, device="meta"), next(iter(encodes))[1])
+
+        def latents_at(size: Size) -> Tensor:
+            return first if model.max_num_tokens else first.new_empty(1, model.num_tokens_at(size), first.shape[2])
+
+        total = 0.0
         for (size, geometry), share in encodes.items():
-            images = torch.empty(1, 3, *size, device="meta")
+            images, latents = torch.empty(1, 3, *size, device="meta"), latents_at(size)
             encode = partial(model.encode_uncut, images, geometry)
             total += share * _once(config, ("encode", size, geometry), partial(_LAYERS.flops, model, encode))
+            quantize = partial(_quantize_flops, model, latents)
+            total += share * _once(config, ("quantize", latents.shape), quantize)
         for (size, geometry), share in decodes.items():
+            z_q = latents_at(size)
             decode = partial(model.decode, z_q, size, geometry)
             total += share * _once(config, ("decode", z_q.shape, size, geometry), partial(_LAYERS.flops, model, decode))
     return total
+
+
+def _quantize_flops(model: Tokenizer, latents: Tensor) -> int:
+    return count_twin(_Quantize(model).eval(), latents).flops
 
 
 def _once(config: RunConfig, work: tuple[Hashable, ...], count: Callable[[], float]) -> float:

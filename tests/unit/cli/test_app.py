@@ -39,7 +39,7 @@ def test_ctrl_c_leaves_with_130(monkeypatch, folder):
     def interrupted(path):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("vtbench.cli.run.load_study", interrupted)
+    monkeypatch.setattr("vtbench.cli.planning.load_study", interrupted)
     assert CliRunner().invoke(program.app, ["run", "small"]).exit_code == 130
 
 

@@ -112,6 +112,7 @@ def test_term_to_the_worker(store, make_job, requeued, fake_slurm, says, requeue
     assert attempt.requeued is (cause is None)
 
 
+@pytest.mark.slow
 def test_usr2_that_comes_late_does_not_end_slurms_commands(store, make_job, requeued, fake_slurm):
     # another rank was told first, and stopped this one's worker; its own USR2 comes while Slurm is asked
     fake_slurm.says("scontrol", "JobState=RUNNING Restarts=0", before="kill -USR2 $$ $PPID")
@@ -151,6 +152,7 @@ def test_a_failure_is_told_with_its_cause(store, make_job, requeued):
     assert (attempt.code, requeued) == (1, [])
 
 
+@pytest.mark.slow
 def test_a_run_that_another_process_writes_is_waited_for(store, make_job, requeued):
     job = make_job()
     lock = RunLock(store.lock_path(job.run_id))
@@ -161,6 +163,7 @@ def test_a_run_that_another_process_writes_is_waited_for(store, make_job, requeu
     assert load_record(store, job.run_id).status == "done"
 
 
+@pytest.mark.slow
 def test_it_is_not_waited_for_for_ever(store, make_job, monkeypatch):
     monkeypatch.setattr(job_module, "LOCKED_SECONDS", 0.5)
     job = make_job()

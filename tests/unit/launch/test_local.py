@@ -15,6 +15,7 @@ from vtbench.store.lock import RunLock
 from vtbench.store.query import load_progress, load_record
 
 
+@pytest.mark.slow
 def test_never_more_at_once_than_slots(store, make_plan):
     plan = make_plan()
     events = []
@@ -24,6 +25,7 @@ def test_never_more_at_once_than_slots(store, make_plan):
     assert {record.status for run_id in plan.runs if (record := load_record(store, run_id))} == {"done"}
 
 
+@pytest.mark.slow
 def test_a_failed_run_stops_no_other_and_what_is_done_is_left_alone(store, make_plan):
     plan = make_plan()
     broken, free = plan.runs
@@ -61,6 +63,7 @@ def test_a_failed_run_stops_no_other_and_what_is_done_is_left_alone(store, make_
     ]
 
 
+@pytest.mark.slow
 def test_a_run_that_another_process_writes_is_waited_for(store, make_plan):
     plan = make_plan()
     locked, free = plan.runs

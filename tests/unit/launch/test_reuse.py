@@ -1,7 +1,7 @@
 import pytest
 
 from vtbench.evaluate import METRICS
-from vtbench.launch.reuse import done_runs, is_done
+from vtbench.launch.reuse import asked_values, done_runs, is_done, num_samples
 from vtbench.schema.record import MetricValue, Provenance, RunRecord
 from vtbench.store.layout import Store
 from vtbench.store.query import load_record
@@ -67,3 +67,18 @@ def test_all_runs_at_once_are_judged_like_one(plan, record, tmp_path):
             writer.update(status="done")
         assert is_done(plan, load_record(store, run_id)) == (run_id == first)
     assert done_runs(store, plan) == {first}
+
+
+def test_a_generator_is_asked_for_samples_and_its_tokenizer_for_reconstructions(make_generator_plan):
+    generation = {"resolutions": ["16x16", "32x32"], "cfg_scale": [1.0, 2.0], "num_samples": 4}
+    plan = make_generator_plan(evaluate__generation=generation)
+    plan = plan.model_copy(update={"metrics": ("psnr", "gfd_effnet")})
+    generator = plan.runs[plan.cells[0].run_id].config
+    asked = asked_values(plan, generator)
+    assert {name for name, _, _ in asked} == {"gfd_effnet"}
+    assert len(asked) == 4
+    assert {name for name, _, _ in asked_values(plan, generator.of_tokenizer())} == {"psnr"}
+    assert num_samples(plan, generator) == 4
+    grid = generator.generator.model.model_copy(update={"grid_size": [2, 2]})
+    of_grid = generator.generator.model_copy(update={"model": grid})
+    assert {point.resolution for point in of_grid.points(plan.evaluate.generation)} == {"16x16"}

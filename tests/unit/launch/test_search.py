@@ -17,6 +17,9 @@ PLAN = "small_search@tiny"
 LONG = [("trials: 5", "trials: 13"), ("parallel: 2", "parallel: 3")]
 WIDE = [("low: 1.0e-4, high: 1.0e-2", "low: 1.0e-6, high: 1.0")]
 
+BREAKS = 0.00115
+"""A learning rate between those of the first trials, which no pruner looks at: one of them fails."""
+
 
 def request_of(study):
     return SearchRequest(study=study, profile="tiny")
@@ -59,7 +62,7 @@ class Killed(BaseException):
 def test_a_search_that_is_stopped_again_and_again_ends_the_same(make_search, tmp_path, answer, monkeypatch):
     request = request_of(make_search(*LONG, *WIDE))
     calm, wild = Store(tmp_path / "calm"), Store(tmp_path / "wild")
-    expected = run_search(calm, request, lambda plan, unwanted: answer.at(calm, plan))
+    expected = run_search(calm, request, lambda plan, unwanted: answer.at(calm, plan, BREAKS))
     assert {trial.state for trial in expected.trials} == {"done", "pruned", "failed"}
     draw, stops = random.Random(7), 0
     real = ledgers.write_atomic
@@ -74,7 +77,7 @@ def test_a_search_that_is_stopped_again_and_again_ends_the_same(make_search, tmp
     monkeypatch.setattr(ledgers, "write_atomic", sometimes)
 
     def make(plan, unwanted):
-        answer.at(wild, plan)
+        answer.at(wild, plan, BREAKS)
         if draw.random() < 0.3:
             raise Killed
 
@@ -88,6 +91,7 @@ def test_a_search_that_is_stopped_again_and_again_ends_the_same(make_search, tmp
     assert load_ledger(wild, PLAN) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
 def test_a_controller_that_is_killed_loses_and_repeats_nothing(make_search, tmp_path, store, answer):
     """kill -9 at random moments, of a process of its own."""

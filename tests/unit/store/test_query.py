@@ -49,7 +49,10 @@ def test_a_record_of_version_1_loads(store):
     assert record.metrics[0].params == {"resolution": "32x32", "num_tokens": None}
     written, old = json.loads(query.dump(record)), json.loads(VERSION_1)
     assert [value.pop("without_blocks") for value in written["metrics"]] == [[] for _ in old["metrics"]]
-    old["spec"]["config"]["train"] |= {"grad_accumulation": 1, "parallel": "ddp"}
+    config = old["spec"]["config"]
+    config["train"] |= {"grad_accumulation": 1, "parallel": "ddp"}
+    config["train"]["num_tokens"] |= {"draw": "uniform", "per": "batch"}
+    config["mixing"]["per"] = "batch"
     old["stages"][0]["num_processes"] = 1
     assert written == {**old, "protocols": {}}
 

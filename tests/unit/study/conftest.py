@@ -65,3 +65,21 @@ def images(tmp_path):
                 pixels = draw.integers(0, 256, (24, 24, 3), dtype=np.uint8)
                 Image.fromarray(pixels).save(folder / f"{number}.png")
     return root
+
+
+@pytest.fixture
+def write_grid(write, images):
+    """Write the study with a tokenizer whose tokens follow from the image's size, and return the path."""
+
+    def write_grid(old: str = "", new: str = "") -> Path:
+        path = write(old, new)
+        before, _, after = (
+            path.read_text().replace("root: IMAGES", f"root: {images}").partition("    name: vibetoken\n")
+        )
+        options = "{name: llamagen_vq, width: 8, width_factors: [1, 2], num_res_blocks: 1, num_groups: 4}"
+        before = before.removesuffix("tokenizer:\n") + f"tokenizer: {options}\n"
+        after = after[after.index("  data:") :].replace("tokenizer.pos_embed: rope", "tokenizer.codebook_size: 8")
+        path.write_text(before + after)
+        return path
+
+    return write_grid

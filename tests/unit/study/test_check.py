@@ -80,6 +80,25 @@ def test_sizes_and_lengths_that_the_model_does_not_have(found, write, line_of, o
     assert part in line
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "part"),
+    [
+        ("{16x16: 1.0}", "{16x15: 1.0}", "squares of 2 pixels do not tile 16x15"),
+        ("{16x16: 1.0}}", "{16x16: 1.0}, targets: {32x32: 1.0}}", "mixing.targets: this tokenizer decodes at the size"),
+        (
+            "resolutions: [16x16]",
+            "resolutions: [16x16], routes: [{input: 16x16, decode: 32x32}]",
+            "decode 32x32 is not input 16x16",
+        ),
+        ("num_samples: 4,", "num_samples: 4, num_tokens: [2],", "this model makes one for each 2x2 pixels, 64 for"),
+    ],
+)
+def test_a_tokenizer_of_grids_is_held_to_one_size(write_grid, tmp_path, old, new, part):
+    assert problems(expand(load_study(write_grid())), tmp_path / "cache") == []
+    (line,) = problems(expand(load_study(write_grid(old, new))), tmp_path / "cache")
+    assert part in line
+
+
 def test_values_from_the_command_line_are_named_as_such(found):
     (line,) = found(overrides={"evaluate.resolutions": ["20x20"]})
     assert line.startswith("--set evaluate.resolutions: evaluate.resolutions[0]: ")

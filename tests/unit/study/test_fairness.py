@@ -5,6 +5,7 @@ from vtbench.cost.tokenizer import count_tokenizer, num_parameters
 from vtbench.schema.run import MixingConfig
 from vtbench.study.expand import expand
 from vtbench.study.fairness import differences, facts, size_pairs
+from vtbench.study.load import load_study
 from vtbench.study.meta import build_on_meta
 
 
@@ -31,6 +32,20 @@ def test_flops_are_the_mean_over_the_sizes(study):
     small, large = flops({"16x16": 1.0}), flops({"32x32": 1.0})
     assert large > 2 * small
     assert flops({"16x16": 3.0, "32x32": 1.0}) == pytest.approx(0.75 * small + 0.25 * large, rel=1e-6)
+
+
+def test_tokens_and_flops_of_a_grid_follow_from_the_sizes(write_grid):
+    study = load_study(write_grid())
+
+    def found(inputs):
+        return facts(expand(study, set={"mixing.inputs": inputs}))[0]
+
+    small, large, both = found({"16x16": 1.0}), found({"16x32": 1.0}), found({"16x16": 3.0, "16x32": 1.0})
+    assert (small.num_tokens, large.num_tokens, both.num_tokens) == ("64", "128", "64-128")
+    assert both.training_flops == pytest.approx(0.75 * small.training_flops + 0.25 * large.training_flops, rel=1e-6)
+    model = build_on_meta(next(iter(expand(study).runs.values())).config.tokenizer)
+    counted = 3 * small.images_seen * count_tokenizer(model, (16, 16)).gflops * 1e9
+    assert small.training_flops == pytest.approx(counted, rel=0.01)
 
 
 def test_a_range_of_lengths(study):

@@ -53,7 +53,9 @@ def final(folder, config):
     return state
 
 
-@pytest.mark.parametrize("number", [1, 3, 5])
+@pytest.mark.parametrize(
+    "number", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(5, marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("stop", ["signal", "loss of the process"])
 def test_a_resumed_run_equals_an_undisturbed_one(train, journal, config, tmp_path, same, number, stop):
     train("whole")

@@ -167,6 +167,7 @@ def test_a_broken_batch_does_not_spoil_the_weights(make_step, batch, same):
     assert not step.update.optimizers.members[0].state
 
 
+@pytest.mark.slow
 def test_a_batch_in_parts_trains_as_a_whole_one(make_step, make_batches):
     """Data-dependent codebooks, their revival, LeCam's averages and the gradients are all the whole batch's."""
     batches = Batches(make_batches().dataset, make_batches().mixing, 8, 0)

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -44,6 +44,17 @@ class Condition:
         """Return this condition and, after it, the same with other labels."""
         height, width = (None if side is None else torch.cat([side, side]) for side in (self.height, self.width))
         return Condition(labels=torch.cat([self.labels, labels]), height=height, width=width)
+
+
+@runtime_checkable
+class Steps(Protocol):
+    """What sampling repeats: every generator has it, and other ways of running a generator's."""
+
+    def new_cache(self, batch: int, num_tokens: int) -> KVCache:
+        """Reserve memory for the condition and `num_tokens` tokens."""
+
+    def step(self, indices: Tensor, position: Position, cache: KVCache) -> Tensor:
+        """Run the token at `position` and return its output."""
 
 
 class GeneratorSize(Frozen):
@@ -168,6 +179,7 @@ class Generator(nn.Module, ABC):
         top_p: float | None = None,
         greedy: bool = False,
         same_shapes: bool = False,
+        steps: Steps | None = None,
     ) -> Int[Tensor, "batch num_codebooks tokens"]:
         """Return sampled codes; the first n tokens are what `num_tokens=n` would have given.
 
@@ -182,6 +194,7 @@ class Generator(nn.Module, ABC):
             temperature, top_k, top_p: see `filter_logits`; for each code.
             greedy: take the likeliest code.
             same_shapes: every step computes over the whole cache, masked, so that it can be compiled or captured once.
+            steps: makes caches and runs steps in the model's place; see `vtbench.models.generators.compiled`.
 
         Raises:
             ResolutionError: there are not so many tokens, or the condition lacks a size.
@@ -195,10 +208,15 @@ class Generator(nn.Module, ABC):
         choice = Choice(noise, temperature, top_k, top_p)
         positions = torch.arange(num_tokens, device=device).unbind(0) if same_shapes else range(num_tokens)
         with _evaluating(self):
-            return self._sample(condition, scales(cfg_scale, num_tokens), choice, positions)
+            return self._sample(steps or self, condition, scales(cfg_scale, num_tokens), choice, positions)
 
     def _sample(
-        self, condition: Condition, strength: Sequence[float], choice: Choice, positions: Sequence[Position]
+        self,
+        steps: Steps,
+        condition: Condition,
+        strength: Sequence[float],
+        choice: Choice,
+        positions: Sequence[Position],
     ) -> Int[Tensor, "batch num_codebooks tokens"]:
         """Sample as many tokens as there are strengths of guidance; `positions` are 0, 1, ... in either form."""
         batch = condition.labels.shape[0]
@@ -206,13 +224,13 @@ class Generator(nn.Module, ABC):
         choice.guided = last_guided >= 0
         if choice.guided:
             condition = condition.twice(torch.full_like(condition.labels, self.num_classes))
-        cache = self.new_cache(condition.labels.shape[0], len(strength))
+        cache = steps.new_cache(condition.labels.shape[0], len(strength))
         hidden = self.prefill(condition, cache)
         tokens: list[Tensor] = []
         for token, scale in enumerate(strength):
             choice.scale = scale
             if token > 0:
-                hidden = self.step(tokens[-1], positions[token], cache)
+                hidden = steps.step(tokens[-1], positions[token], cache)
             tokens.append(self.sample_token(hidden, choice))
             if token == last_guided:
                 choice.guided = False

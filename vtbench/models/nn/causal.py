@@ -99,13 +99,13 @@ class CausalAttention(nn.Module):
         position: Position = 0,
     ) -> Float[Tensor, "batch tokens width"]:
         """Attend from every token to those before it and itself; with a cache, `x` is the one token at `position`."""
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
-        q, k, v = (
-            part if norm is None else norm(part)
-            for part, norm in ((q, self.q_norm), (k, self.k_norm), (v, self.v_norm))
-        )
+        parts = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+        norms = (self.q_norm, self.k_norm, self.v_norm)
+        q, k, v = (part if norm is None else norm(part) for part, norm in zip(parts.unbind(0), norms, strict=True))
         if rotation is not None:
-            q, k = rotate_neighbours(q, rotation), rotate_neighbours(k, rotation)
+            # Together, for half as many small operations, of which a step with a cache mostly consists.
+            both = parts[:2] if self.q_norm is None and self.k_norm is None else torch.stack([q, k])
+            q, k = rotate_neighbours(both, rotation).unbind(0)
         mask = None
         if cache is not None:
             k, v, mask = cache.extend(k, v, position)

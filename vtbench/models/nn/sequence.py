@@ -46,9 +46,7 @@ def grid_angles(height: int, width: int, head_dim: int, base: float) -> Float[Te
     return torch.cat([by_row, by_column], dim=-1).flatten(0, 1)
 
 
-def rotate_neighbours(
-    x: Float[Tensor, "batch heads tokens dim"], rotation: Rotation
-) -> Float[Tensor, "batch heads tokens dim"]:
+def rotate_neighbours(x: Float[Tensor, "*batch tokens dim"], rotation: Rotation) -> Float[Tensor, "*batch tokens dim"]:
     """Turn channel pairs (2i, 2i + 1) by their token's angles; angles are applied in fp32 and cast back."""
     first, second = x.float().unflatten(-1, (-1, 2)).unbind(-1)
     turned = (

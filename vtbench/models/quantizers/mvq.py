@@ -2,7 +2,8 @@
 
 The latent is cut into equal chunks, each with a codebook of its own: nearest entry in Euclidean distance, computed in
 fp32, straight-through gradient. Loss, averaged over the codebooks: `beta ||sg(e) - z||^2 + ||e - sg(z)||^2` (van den
-Oord et al. 2017), beta = 0.25. No entropy loss, no l2 normalisation, no EMA.
+Oord et al. 2017), beta = 0.25. No entropy loss, no EMA, and no l2 normalisation unless `normalised` asks for it: then
+chunks and entries are taken at length 1 wherever they are used (Yu et al. 2021, ViT-VQGAN; LlamaGen).
 
 Three options that the official code does not have, all off by default, for runs of minutes: codebooks that start from
 a training batch's latents, entries that have not been used for `revive_after` steps moved onto latents of the batch at
@@ -44,7 +45,7 @@ class MultiCodebookQuantizer(Quantizer, WarmUp):
         codebook_size: entries of each codebook. commitment: beta of the loss. init: `uniform` in +-1/codebook_size,
         or `data`: latents of the first batch that is quantised in training. revive_after: training steps without use
         after which an entry is moved; None never moves one. warmup_steps: training steps at first whose latents pass
-        unquantised; their codes are the nearest ones all the same.
+        unquantised; their codes are the nearest ones all the same. normalised: chunks and entries are l2-normalised.
 
     Raises:
         ValueError: `num_codebooks` does not divide `channels`.
@@ -59,6 +60,7 @@ class MultiCodebookQuantizer(Quantizer, WarmUp):
         init: CodebookInit = "uniform",
         revive_after: int | None = None,
         warmup_steps: int = 0,
+        normalised: bool = False,
     ) -> None:
         super().__init__()
         if channels % num_codebooks:
@@ -68,6 +70,7 @@ class MultiCodebookQuantizer(Quantizer, WarmUp):
         self.codebook_sizes = (codebook_size,) * num_codebooks
         self.commitment = commitment
         self.revive_after = revive_after
+        self.normalised = normalised
         self.codebooks = nn.Parameter(torch.empty(num_codebooks, codebook_size, channels // num_codebooks))
         nn.init.uniform_(self.codebooks, -1 / codebook_size, 1 / codebook_size)
         # State exists only where it is used, so that the default has exactly the official parameters.
@@ -82,12 +85,24 @@ class MultiCodebookQuantizer(Quantizer, WarmUp):
         self._preview: list[Tensor] | None = None
 
     def _chunks(self, latents: Float[Tensor, "batch tokens channels"]) -> Float[Tensor, "num_codebooks vectors dim"]:
-        return latents.float().unflatten(-1, (self.num_codebooks, -1)).permute(2, 0, 1, 3).flatten(1, 2)
+        chunks = latents.float().unflatten(-1, (self.num_codebooks, -1))
+        if self.normalised:
+            chunks = F.normalize(chunks, dim=-1)
+        return chunks.permute(2, 0, 1, 3).flatten(1, 2)
+
+    def _joined(
+        self, chunks: Float[Tensor, "num_codebooks vectors dim"], batch: int
+    ) -> Float[Tensor, "batch tokens channels"]:
+        return chunks.unflatten(1, (batch, -1)).permute(1, 2, 0, 3).flatten(2)
+
+    def _all_entries(self) -> Float[Tensor, "num_codebooks size dim"]:
+        codebooks = self.codebooks.float()
+        return F.normalize(codebooks, dim=-1) if self.normalised else codebooks
 
     def _nearest(self, z: Float[Tensor, "num_codebooks vectors dim"]) -> Int[Tensor, "num_codebooks vectors"]:
         # |z|^2 is the same for all entries of a row and is left out.
-        squared = self.codebooks.float().pow(2).sum(-1)[:, None]
-        return (squared - 2 * torch.bmm(z, self.codebooks.float().transpose(1, 2))).argmin(-1)
+        entries = self._all_entries()
+        return (entries.pow(2).sum(-1)[:, None] - 2 * torch.bmm(z, entries.transpose(1, 2))).argmin(-1)
 
     def forward(self, latents: Float[Tensor, "batch tokens channels"]) -> QuantizerOutput:
         """Quantise latents; in training, also initialise entries where that is asked for, and note which are used."""
@@ -102,7 +117,7 @@ class MultiCodebookQuantizer(Quantizer, WarmUp):
             if self.training:
                 self._initialise(z.detach())
             found = self._quantise(z)
-            z_q = found.z_q.unflatten(1, (batch, -1)).permute(1, 2, 0, 3).flatten(2)
+            z_q = self._joined(found.z_q, batch)
             if self.training and self.revive_after is not None:
                 self._seen.append((z.detach(), found.flat))
         indices = found.flat.unflatten(1, (batch, -1)).transpose(0, 1)
@@ -146,7 +161,7 @@ class MultiCodebookQuantizer(Quantizer, WarmUp):
         flat = self._nearest(self._chunks(latents.detach()))
         none = torch.zeros((), device=latents.device)
         return QuantizerOutput(
-            z_q=latents,
+            z_q=self._joined(self._chunks(latents), len(latents)).to(latents.dtype) if self.normalised else latents,
             indices=flat.unflatten(1, (latents.shape[0], -1)).transpose(0, 1),
             loss=none,
             stats={"codebook_usage": none, "codebook_loss": none},
@@ -155,13 +170,13 @@ class MultiCodebookQuantizer(Quantizer, WarmUp):
     def lookup(self, indices: Int[Tensor, "batch num_codebooks tokens"]) -> Float[Tensor, "batch tokens channels"]:
         """Return the entries that codes stand for, chunks joined."""
         batch = indices.shape[0]
-        entries = self._entries(indices.transpose(0, 1).flatten(1))
-        return entries.unflatten(1, (batch, -1)).permute(1, 2, 0, 3).flatten(2)
+        return self._joined(self._entries(indices.transpose(0, 1).flatten(1)), batch)
 
     def _entries(self, flat: Int[Tensor, "num_codebooks vectors"]) -> Float[Tensor, "num_codebooks vectors dim"]:
         # As one embedding, whose gradient is summed in a fixed order; indexing's is not.
         offsets = torch.arange(self.num_codebooks, device=flat.device)[:, None] * self.codebook_size
-        return F.embedding(flat + offsets, self.codebooks.flatten(0, 1))
+        codebooks = self._all_entries() if self.normalised else self.codebooks
+        return F.embedding(flat + offsets, codebooks.flatten(0, 1))
 
     @torch.no_grad()
     def _initialise(self, z: Float[Tensor, "num_codebooks vectors dim"]) -> None:

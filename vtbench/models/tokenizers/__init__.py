@@ -2,4 +2,10 @@
 
 from vtbench.registry import Registry
 
-TOKENIZERS = Registry("tokenizer", {"vibetoken": "vtbench.models.tokenizers.vibetoken:VibeToken"})
+TOKENIZERS = Registry(
+    "tokenizer",
+    {
+        "llamagen_vq": "vtbench.models.tokenizers.llamagen_vq:LlamaGenVq",
+        "vibetoken": "vtbench.models.tokenizers.vibetoken:VibeToken",
+    },
+)

@@ -54,7 +54,8 @@ class Tokenizer(nn.Module, ABC):
     """
 
     Config: ClassVar[type[Frozen]]
-    max_num_tokens: int
+    max_num_tokens: int | None
+    """Most tokens that can be asked for; None where their number follows from the image's size."""
     codebook_sizes: tuple[int, ...] | None = None
     """Number of entries of each codebook; None where a quantizer has no such number."""
     lengths_per_sample = False
@@ -99,6 +100,15 @@ class Tokenizer(nn.Module, ABC):
     @abstractmethod
     def check(self, size: Size, num_tokens: int | None = None) -> None:
         """Raise a `ResolutionError` if images of `size` or this number of tokens cannot be handled."""
+
+    def num_tokens_at(self, size: Size) -> int:
+        """Return how many tokens images of `size` have when no number is asked for.
+
+        Raises:
+            ResolutionError: images of `size` cannot be handled.
+        """
+        assert self.max_num_tokens is not None
+        return self.max_num_tokens
 
     def draw_geometry(
         self, rng: np.random.Generator, input_size: Size, target_size: Size, num_tokens: int | None

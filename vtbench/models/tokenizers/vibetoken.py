@@ -190,6 +190,7 @@ class VibeToken(Tokenizer):
     """The tokenizer; see the module for what it is and where it deviates."""
 
     Config: ClassVar[type[Frozen]] = VibeTokenConfig
+    max_num_tokens: int
 
     def __init__(self, config: VibeTokenConfig) -> None:
         super().__init__()

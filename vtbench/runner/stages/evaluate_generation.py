@@ -39,7 +39,8 @@ def run(context: RunContext) -> None:
     if config is None:
         return
     started, num_new = time.monotonic(), 0
-    sizes = [parse_resolution(resolution) for resolution in config.resolutions]
+    points = context.generator.points(config)
+    sizes = list(dict.fromkeys(parse_resolution(point.resolution) for point in points))
     for split in (context.train_data, context.val_data):
         split.prepare(sizes)
     generation = _generation(context, config)
@@ -47,7 +48,7 @@ def run(context: RunContext) -> None:
     known = {value.key for value in writer.record.metrics}
     measured = evaluate_generation(
         generation,
-        config.points,
+        points,
         known,
         config.num_samples,
         lambda done, total: writer.progress(NAME, done, total),
@@ -57,7 +58,7 @@ def run(context: RunContext) -> None:
             writer.add_metrics(values, {value.protocol: protocols[value.protocol] for value in values})
             num_new += len(values)
     if is_main():
-        for point in config.points:
+        for point in points:
             _keep_pictures(context, generation, point, config.num_shown)
     if num_new or not context.is_done(NAME):
         writer.set_stage(StageRecord(name=NAME, status="done", seconds=time.monotonic() - started))

@@ -33,7 +33,7 @@ def run(context: RunContext) -> None:
 def _run_generator(context: RunContext) -> None:
     generation, writer, started = context.plan.evaluate.generation, context.writer, time.monotonic()
     known = [v.params for v in writer.record.metrics if v.name == "gflops"]
-    points = () if generation is None else generation.points
+    points = () if generation is None else context.generator.points(generation)
     missing = [p for p in points if {**p.params, "convention": "full"} not in known]
     if generation is not None and missing:
         model = SampledModel(context, generation.condition, generation.cfg_schedule)

@@ -126,7 +126,7 @@ def test_the_network_runs_over_references_once(photographs, spoil, tmp_path, mon
     assert 0 < second < first
 
 
-@pytest.mark.parametrize("num", [30, 1400])
+@pytest.mark.parametrize("num", [30, pytest.param(1400, marks=pytest.mark.slow)])
 def test_both_ways_of_computing_it(num):
     draw = np.random.default_rng(0)
     rows = {quantity.key: draw.normal(size=(num, 1280)) * spread for quantity, spread in _sides((1.0, 2.0))}

@@ -39,6 +39,7 @@ def test_every_parameter_gets_a_gradient_and_the_blur_is_none():
     assert not any("kernel" in key for key in network.state_dict())
 
 
+@pytest.mark.slow
 def test_it_learns_to_tell_flat_from_noisy_images():
     torch.manual_seed(0)
     network = PatchDiscriminator(8, 2)

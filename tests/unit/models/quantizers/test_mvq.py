@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from vtbench.models.quantizers.mvq import MultiCodebookQuantizer
 
@@ -214,3 +215,19 @@ def test_a_preview_is_wanted_once_and_after_the_unquantised_steps():
     assert quantizer.wants_preview()
     quantizer(_latents())
     assert not quantizer.wants_preview()
+
+
+def test_normalised_chunks_and_entries_are_used_at_length_one():
+    torch.manual_seed(0)
+    quantizer = MultiCodebookQuantizer(8, 2, 16, normalised=True)
+    latents = torch.randn(2, 5, 8, requires_grad=True)
+    out = quantizer(latents)
+    z = F.normalize(latents.unflatten(-1, (2, 4)), dim=-1)
+    entries = F.normalize(quantizer.codebooks, dim=-1)
+    nearest = torch.stack([torch.cdist(z[:, :, i], entries[i]).argmin(-1) for i in range(2)], dim=1)
+    assert torch.equal(out.indices, nearest)
+    torch.testing.assert_close(out.z_q, quantizer.lookup(nearest))
+    torch.testing.assert_close(out.loss, 1.25 * (z.flatten(2) - quantizer.lookup(nearest)).pow(2).mean())
+    longer = quantizer(3 * latents)
+    assert torch.equal(longer.indices, out.indices)
+    torch.testing.assert_close(longer.loss, out.loss)
