@@ -182,7 +182,7 @@ def test_at_its_time_limit_a_job_saves_and_goes_on_at_the_same_step(site):
     site.edit("minutes: 5", "minutes: 2")
     code, _, error = site.place.call(*site.SLURM, "--detach")
     assert code == 0, error
-    site.wait_for(lambda: site.attempts() and site.attempts()[0].requeued, 240)
+    site.wait_for(lambda: site.attempts() and site.attempts()[0].requeued, 480)
     step = int(site.attempts()[0].reached.removeprefix("step-").partition(".")[0])
     assert step == site.num_logged() > 0
 
@@ -190,7 +190,7 @@ def test_at_its_time_limit_a_job_saves_and_goes_on_at_the_same_step(site):
         site.slurm.nudge()
         return site.num_logged() > step + 5
 
-    site.wait_for(goes_on, 240)
+    site.wait_for(goes_on, 480)
     lines = site.store.log_path(site.run_id()).read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == list(range(len(lines)))
     code, _, error = site.place.call("vtbench", "cancel", "fast")
