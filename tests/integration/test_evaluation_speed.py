@@ -23,8 +23,9 @@ def test_one_pass_against_extraction_and_torch_fidelity(benchmark, tmp_path, mon
     monkeypatch.setattr(time, "perf_counter", time.process_time)
     found = benchmark.compare(256, 64, 2, tmp_path)
     alone, ours, theirs = (min(found[name]) for name in ("extraction", "one pass", "torch-fidelity"))
-    # with so few images the work that does not grow with them weighs more than with the 2,000 of the benchmark
-    assert ours < 1.3 * alone
+    # The benchmark finds at most 1.15 with 2,000 images. With so few the work that does not grow with them weighs more,
+    # and what shares the processor's caches moves the ratio from 1.2 to 1.4.
+    assert ours < 1.7 * alone
     assert 2 * ours < theirs
 
 

@@ -11,7 +11,8 @@ import copy
 import logging
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -99,7 +100,7 @@ def count_flops(module: nn.Module, *inputs: Tensor) -> FlopCount:
 
 def count_twin(twin: nn.Module, *inputs: Tensor) -> FlopCount:
     """Count like `count_flops` a module that is on the meta device and in evaluation mode, without making a copy."""
-    with torch.no_grad(), plain_kernels(), known_kernels():
+    with torch.no_grad(), _without_gradients(twin), plain_kernels(), known_kernels():
         seen = _observe(twin, inputs)
         count = _trace(twin, inputs, seen)
         if count.coverage != 1.0:
@@ -109,6 +110,19 @@ def count_twin(twin: nn.Module, *inputs: Tensor) -> FlopCount:
     if abs(count.coverage - 1) > TOLERANCE:
         raise _disagreement(twin, count, seen)
     return count
+
+
+@contextmanager
+def _without_gradients(module: nn.Module) -> Iterator[None]:
+    """Let no parameter ask for gradients while inside: torch's counter fails on a module that returns such a one."""
+    asked = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in asked:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in asked:
+            parameter.requires_grad_(True)
 
 
 @dataclass(frozen=True)

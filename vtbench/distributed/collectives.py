@@ -6,6 +6,7 @@ same processes on the same batch find the same bits.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,6 +24,9 @@ TIMEOUT = timedelta(minutes=30)
 CONNECT_SECONDS = 300
 """Longest that a process waits for the first one to be there."""
 
+PORT_SECONDS = 60
+"""Longest that the first process waits for a port that something else holds."""
+
 
 def open_store() -> dist.Store:
     """Return the store of small values that all processes of this run see.
@@ -31,22 +35,28 @@ def open_store() -> dist.Store:
         ProcessLostError: the place where they meet does not answer.
     """
     host, port = rendezvous()
-    try:
-        store = dist.TCPStore(
-            host,
-            port,
-            world_size=world_size(),
-            is_master=rank() == 0 and not launcher_keeps_store(),
-            timeout=timedelta(seconds=CONNECT_SECONDS),
-            wait_for_workers=False,
-            multi_tenant=True,
-        )
-    except (RuntimeError, ValueError) as error:
-        raise ProcessLostError(
-            f"Process {rank()} of {world_size()} cannot meet the others at {host}:{port} ({error})."
-            " MASTER_ADDR and MASTER_PORT say where; the first process must be reachable there."
-        ) from error
-    return dist.PrefixStore(f"vtbench/{attempt()}", store)
+    serves = rank() == 0 and not launcher_keeps_store()
+    until = time.monotonic() + PORT_SECONDS
+    while True:
+        try:
+            store = dist.TCPStore(
+                host,
+                port,
+                world_size=world_size(),
+                is_master=serves,
+                timeout=timedelta(seconds=CONNECT_SECONDS),
+                wait_for_workers=False,
+                multi_tenant=True,
+            )
+        except (RuntimeError, ValueError) as error:
+            if serves and "EADDRINUSE" in str(error) and time.monotonic() < until:
+                time.sleep(1)
+                continue
+            raise ProcessLostError(
+                f"Process {rank()} of {world_size()} cannot meet the others at {host}:{port} ({error})."
+                " MASTER_ADDR and MASTER_PORT say where; the first process must be reachable there."
+            ) from error
+        return dist.PrefixStore(f"vtbench/{attempt()}", store)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 
-_FIRST_PORT, _NUM_PORTS = 20_000, 20_000
+_FIRST_PORT, _NUM_PORTS = 10_000, 20_000  # below those that systems give to outgoing connections (Linux: 32768 and up)
 
 
 def rank() -> int:

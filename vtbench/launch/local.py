@@ -71,7 +71,7 @@ def run_plan(
         RunsFailedError: some runs failed; the message has each with its cause and log.
         KeyboardInterrupt: asked to stop; the runs that were going on have saved a checkpoint.
     """
-    with termination_interrupts(), _only_controller(store, plan, on_wait):
+    with termination_interrupts(), only_controller(controller_lock(store, plan.id), "study", on_wait):
         waiting = []
         for run_id in dict.fromkeys(run_ids if run_ids is not None else plan.runs):
             record = load_record(store, run_id)
@@ -91,16 +91,22 @@ def controller_lock(store: Store, plan_id: str) -> Path:
 
 
 @contextmanager
-def _only_controller(store: Store, plan: StudyPlan, on_wait: Callable[[str], None]) -> Iterator[None]:
-    """Be the one process on any machine that starts local runs of a plan; wait until the present one ends."""
-    lock, told = RunLock(controller_lock(store, plan.id)), False
+def only_controller(path: Path, what: str, on_wait: Callable[[str], None]) -> Iterator[None]:
+    """Be the one process on any machine that holds the lock at `path`; wait until the present one ends.
+
+    Args:
+        path: the lock's file.
+        what: what is controlled, for example `study`.
+        on_wait: told, once, whom this process waits for.
+    """
+    lock, told = RunLock(path), False
     while True:
         try:
             lock.acquire()
             break
         except RunLockedError:
             if not told and (holder := live_holder(lock.path)) is not None:
-                on_wait(f"process {holder.pid} on {holder.host} is at this study already; waiting for it")
+                on_wait(f"process {holder.pid} on {holder.host} is at this {what} already; waiting for it")
                 told = True
             time.sleep(POLL_SECONDS)
     try:

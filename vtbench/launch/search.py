@@ -8,19 +8,17 @@ checkpoints: the trials end up the same as if nothing had happened. The price is
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from vtbench.errors import NonFiniteLossError, RunLockedError, RunsFailedError, StudyError
+from vtbench.errors import NonFiniteLossError, RunsFailedError, StudyError
+from vtbench.launch.local import only_controller
 from vtbench.launch.reuse import Retry, is_done
 from vtbench.schema.record import RunRecord
 from vtbench.schema.search import SearchConfig, SearchLedger, Trial
 from vtbench.schema.study import Study, StudyPlan
 from vtbench.store.layout import Store
-from vtbench.store.lock import RunLock, live_holder
 from vtbench.store.query import load_log_lines, load_record, save_plan
 from vtbench.store.search import ledger_path, open_ledger, save_ledger
 from vtbench.study.expand import expand
@@ -32,7 +30,6 @@ from vtbench.study.trials import fingerprint, objective_value, trial_plan
 Unwanted = Callable[[str], bool]
 """Run id -> whether its trial is pruned."""
 DIVERGED = NonFiniteLossError.__name__
-WAIT_SECONDS = 0.5
 
 
 class MakeRuns(Protocol):
@@ -105,7 +102,7 @@ def run_search(
         KeyboardInterrupt: asked to stop; the same call goes on.
     """
     base = request.base()
-    with _only_controller(store, base.id, on_wait):
+    with only_controller(ledger_path(store, base.id).with_suffix(".lock"), "search", on_wait):
         ledger = open_ledger(store, base.id, fingerprint(base), VERSION, fresh)
         proposals = Proposals(request.search)
         proposals.replay(ledger)
@@ -125,25 +122,6 @@ def run_search(
             for trial in told:
                 on_told(trial)
     return ledger
-
-
-@contextmanager
-def _only_controller(store: Store, plan_id: str, on_wait: Callable[[str], None]) -> Iterator[None]:
-    """Be the one process on any machine that asks and tells; wait until the present one ends."""
-    lock, told = RunLock(ledger_path(store, plan_id).with_suffix(".lock")), False
-    while True:
-        try:
-            lock.acquire()
-            break
-        except RunLockedError:
-            if not told and (holder := live_holder(lock.path)) is not None:
-                on_wait(f"process {holder.pid} on {holder.host} is at this search already; waiting for it")
-                told = True
-            time.sleep(WAIT_SECONDS)
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _ask(

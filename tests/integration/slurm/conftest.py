@@ -169,7 +169,7 @@ class Slurm:
         return dict(line.split() for line in lines if line)
 
     def nudge(self):
-        """Let requeued jobs start now, which Slurm lets wait for a minute or two, or holds where a node was too slow."""
+        """Let requeued jobs start now, which Slurm lets wait for a minute or holds where a node was slow."""
         for job_id, state in self.jobs().items():
             if state == "PENDING":
                 self._run(["scontrol", "release", job_id])

@@ -292,6 +292,27 @@ def test_on_meta_copies_no_data_and_keeps_shared_weights_shared():
     assert model[0].weight.device.type == "cpu"
 
 
+class _Table(nn.Module):
+    """Returns a view of all of its parameter, as a table of learned positions does at its own size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(4, 6))
+
+    def forward(self):
+        return self.table.unflatten(0, (2, 2))[:2, :2].flatten(0, 1)
+
+
+def test_a_module_that_returns_a_view_of_its_parameter_is_counted():
+    layer, table = nn.Linear(6, 5), _Table()
+    module = _Call(lambda x: layer(x + table()))
+    module.layer, module.table = layer, table
+    twin = on_meta(module).eval()
+    twin.function = lambda x: twin.layer(x + twin.table())
+    assert flops.count_twin(twin, torch.empty(2, 4, 6, device="meta")).macs == 2 * 4 * 6 * 5
+    assert all(parameter.requires_grad for parameter in twin.parameters())
+
+
 def test_deterministic_mode_does_not_matter_and_stays():
     module = nn.Upsample(size=(6, 6), mode="bilinear")
     head = nn.Sequential(module, nn.Conv2d(3, 2, 3))

@@ -1,4 +1,6 @@
 import json
+import socket
+import threading
 
 import pytest
 import torch
@@ -67,4 +69,30 @@ def test_who_cannot_be_met_is_named(monkeypatch):
     for name, value in {"RANK": 1, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": 1}.items():
         monkeypatch.setenv(name, str(value))
     with pytest.raises(ProcessLostError, match=r"Process 1 of 2 cannot meet the others at 127\.0\.0\.1:1 "):
+        collectives.open_store()
+
+
+@pytest.fixture
+def held_port(monkeypatch):
+    """A port that something else listens at, which the only process of a run is told to serve at."""
+    with socket.socket() as holder:
+        holder.bind(("", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        for name, value in {"RANK": 0, "WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}.items():
+            monkeypatch.setenv(name, str(value))
+        yield holder
+
+
+def test_a_port_that_is_held_for_a_while_is_waited_for(held_port):
+    timer = threading.Timer(1.5, held_port.close)
+    timer.start()
+    store = collectives.open_store()
+    store.set("word", "here")
+    assert store.get("word") == b"here"
+
+
+def test_a_port_that_stays_held_is_named(held_port, monkeypatch):
+    monkeypatch.setattr(collectives, "PORT_SECONDS", 0)
+    with pytest.raises(ProcessLostError, match="EADDRINUSE"):
         collectives.open_store()
