@@ -8,6 +8,8 @@ logs, progress files and picture strips are written by the real writer, with mad
 failed (of memory, NaN, data), some killed, some interrupted, some not begun. Each verb then runs as a user runs it, in
 a process of its own, and is timed from start to end, imports included; memory is the process' largest resident set.
 
+The first `plan` of a study counts what its models cost; those after it remember. Both are shown.
+
 Expected at 10,000 cells: `plan` and `status` under 5 s, `report` under 20 s, all under 1 GB; from 100 to 10,000 cells
 time and memory grow at most as the number of cells does.
 """
@@ -227,7 +229,8 @@ def compare(
                 )
                 found.setdefault(name, {})[size] = one
                 say(
-                    f"  {name:14s} {one.seconds:6.2f} s, {one.cpu_seconds:5.2f} s of CPU {one.peak_bytes / 1e6:6.0f} MB"
+                    f"  {name:14s} {one.seconds:6.2f} s ({taken[0].seconds:.2f} s the first time),"
+                    f" {one.cpu_seconds:5.2f} s of CPU {one.peak_bytes / 1e6:6.0f} MB"
                 )
     return found
 

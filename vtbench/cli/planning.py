@@ -14,6 +14,7 @@ from vtbench.cli.output import say
 from vtbench.errors import StudyError, VtbenchError, suggest
 from vtbench.schema.study import StudyPlan
 from vtbench.store.layout import Store
+from vtbench.store.remembered import Remembered
 from vtbench.study.baselines import load_baseline
 from vtbench.study.expand import expand
 from vtbench.study.load import COST, PROTOCOLS, load_study, study_kind
@@ -51,7 +52,7 @@ def checked_plan(path: Path, asked: Asked, store: Store) -> StudyPlan:
     for part in needed(plan):
         check_plan(part, store.cache_dir, {}, asked.devices)
     check_plan(plan, store.cache_dir, asked.overrides, asked.devices)
-    return _with_facts(plan)
+    return _with_facts(plan, Remembered(store.cache_dir))
 
 
 def costed_plan(path: Path, asked: Asked, store: Store) -> tuple[StudyPlan, list[str]]:
@@ -68,7 +69,7 @@ def costed_plan(path: Path, asked: Asked, store: Store) -> tuple[StudyPlan, list
         except VtbenchError as error:
             missing.append(str(error))
     try:
-        plan = _with_facts(plan)
+        plan = _with_facts(plan, Remembered(store.cache_dir))
     except VtbenchError as error:
         missing.append(str(error))
     return plan, list(dict.fromkeys(missing))
@@ -81,11 +82,12 @@ def needed(plan: StudyPlan) -> Iterator[StudyPlan]:
         yield part
 
 
-def _with_facts(plan: StudyPlan) -> StudyPlan:
-    # scipy and torch come with it
+def _with_facts(plan: StudyPlan, remembered: Remembered) -> StudyPlan:
+    # torch comes with it
     from vtbench.study.fairness import facts
 
-    return plan.model_copy(update={"facts": facts(plan), "needs": tuple(map(_with_facts, plan.needs))})
+    needs = tuple(_with_facts(part, remembered) for part in plan.needs)
+    return plan.model_copy(update={"facts": facts(plan, remembered), "needs": needs})
 
 
 class Failures:

@@ -16,6 +16,7 @@ from vtbench.schema.base import canonical_json
 from vtbench.schema.search import SearchConfig, SearchParameter, Trial
 from vtbench.schema.study import Study, StudyPlan
 from vtbench.store.layout import Store
+from vtbench.store.remembered import Remembered
 from vtbench.store.search import load_ledger
 from vtbench.study.expand import expand
 from vtbench.study.load import load_study
@@ -63,12 +64,13 @@ def search_cost(
     """
     from vtbench.study.fairness import facts
 
+    remembered = Remembered(store.cache_dir)
     base, ends = expand(study, profile, seeds, overrides), corner_plan(study, profile, seeds, overrides)
     search = study.search
     assert search is not None
     worst = dict(ends.study.arms[0].set)
     most = dict.fromkeys(worst, 0.0)
-    counted = {fact.arm: fact.training_flops for fact in facts(ends)}
+    counted = {fact.arm: fact.training_flops for fact in facts(ends, remembered)}
     for arm in ends.study.arms[1:]:
         changed = [path for path, value in arm.set.items() if value != ends.study.arms[0].set[path]]
         extra = counted[arm.name] - counted[ends.study.arms[0].name]
@@ -77,9 +79,9 @@ def search_cost(
                 worst[path], most[path] = arm.set[path], extra
     try:
         plan = trial_plan(study, profile, seeds, overrides, [Trial(number=0, batch=0, values=worst)])
-        fact = facts(plan)[0]
+        fact = facts(plan, remembered)[0]
     except VtbenchError:  # the costliest values of each do not go together
-        plan, fact = ends, max(facts(ends), key=lambda one: one.training_flops)
+        plan, fact = ends, max(facts(ends, remembered), key=lambda one: one.training_flops)
     ledger = load_ledger(store, base.id)
     told = ledger.told if ledger is not None and ledger.fingerprint == fingerprint(base) else ()
     trials = num_trials(search, profile)

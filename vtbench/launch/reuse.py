@@ -104,4 +104,4 @@ def num_samples(plan: StudyPlan, config: RunConfig) -> int | None:
 
 
 def _place(params: Mapping[str, _Param]) -> tuple[_Param, ...]:
-    return tuple(params.get(name) for name in POINT)
+    return tuple(map(params.get, POINT))

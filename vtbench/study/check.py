@@ -17,8 +17,9 @@ from vtbench.models.tokenizers.base import Size, Tokenizer
 from vtbench.schema.base import parse_resolution
 from vtbench.schema.run import GeneratorConfig, MixingConfig, RunConfig
 from vtbench.schema.study import StudyPlan
+from vtbench.store.remembered import Remembered
 from vtbench.study.expand import merge_cell, study_file
-from vtbench.study.meta import build_on_meta, generator_on_meta
+from vtbench.study.meta import build_on_meta, generator_on_meta, is_ours
 from vtbench.study.problems import Locate, dotted, join
 from vtbench.study.yaml_file import KeyPath
 
@@ -49,6 +50,7 @@ def problems(plan: StudyPlan, cache_dir: Path, set: Mapping[str, Any] | None = N
         if cell.seed == plan.seeds[0] and (found := checks.problems(plan.runs[cell.run_id].config)):
             merged = merge_cell(file, plan.study, plan.profile, arms[cell.arm], cell.coordinates, set or {})
             lines.update(dict.fromkeys(_line(problem, merged.locate) for problem in found))
+    checks.end()
     place = ("metrics",) if plan.profile.metrics is None else ("profiles", plan.profile.name, "metrics")
     for index, name in enumerate(plan.metrics):
         try:
@@ -71,7 +73,12 @@ class _Checks:
 
     def __init__(self, plan: StudyPlan, cache_dir: Path) -> None:
         self._plan, self._cache_dir = plan, cache_dir
+        self._remembered = Remembered(cache_dir)
         self._known: dict[tuple[str, ...], list[Problem]] = {}
+
+    def end(self) -> None:
+        """Remember what is in order."""
+        self._remembered.save()
 
     def problems(self, config: RunConfig) -> list[Problem]:
         """Return what is wrong with a run's data, losses and tokenizer."""
@@ -100,12 +107,14 @@ class _Checks:
             yield ("data",), str(error)
 
     def _tokenizer(self, config: RunConfig) -> Iterator[Problem]:
-        try:
-            model = build_on_meta(config.tokenizer)
-        except VtbenchError as error:
-            yield ("tokenizer",), str(error)
+        part = config.model_dump_json(include={"tokenizer": True, "mixing": True, "train": {"num_tokens"}})
+        key = f"fits {part} {self._plan.evaluate.model_dump_json()}"
+        if self._remembered.get(key):
             return
-        yield from _size_problems(model, config, self._plan)
+        found = list(_tokenizer_problems(config, self._plan))
+        if not found:
+            self._remembered.put(key, True, keep=is_ours(config.tokenizer))
+        yield from found
 
     def _generator(self, config: RunConfig, generator: GeneratorConfig) -> Iterator[Problem]:
         """Yield what is wrong with the classes that a generator knows, and with where it is measured."""
@@ -149,6 +158,15 @@ def _loss_problems(config: RunConfig) -> Iterator[Problem]:
             PERCEPTUAL.load(perceptual.name).check()
         except VtbenchError as error:
             yield ("losses", "perceptual", index, "name"), str(error)
+
+
+def _tokenizer_problems(config: RunConfig, plan: StudyPlan) -> Iterator[Problem]:
+    try:
+        model = build_on_meta(config.tokenizer)
+    except VtbenchError as error:
+        yield ("tokenizer",), str(error)
+        return
+    yield from _size_problems(model, config, plan)
 
 
 def _size_problems(model: Tokenizer, config: RunConfig, plan: StudyPlan) -> Iterator[Problem]:

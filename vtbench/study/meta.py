@@ -16,6 +16,8 @@ from vtbench.models.tokenizers.base import Geometry, Size, Tokenizer
 from vtbench.registry import Registry
 from vtbench.schema.run import Component
 
+_REGISTRIES: dict[str, Registry] = {"tokenizer": TOKENIZERS, "generator": GENERATORS}
+
 
 def build_on_meta(component: Component) -> Tokenizer:
     """Return a tokenizer without data: its parameters take no memory and next to no time. It is not to be changed."""
@@ -25,6 +27,11 @@ def build_on_meta(component: Component) -> Tokenizer:
 def generator_on_meta(component: Component) -> Generator:
     """Return a generator without data, as `build_on_meta`."""
     return cast(Generator, _built("generator", component.model_dump_json()))
+
+
+def is_ours(component: Component, kind: str = "tokenizer") -> bool:
+    """Return whether a component's class is this package's own, whose code tells what it will do."""
+    return str(_REGISTRIES[kind].load(component.name).__module__).partition(".")[0] == "vtbench"
 
 
 @lru_cache(256)
@@ -49,9 +56,8 @@ def codes_shape(component_json: str, size: Size, num_tokens: int | None) -> tupl
 @lru_cache(64)
 def _built(kind: str, component_json: str) -> Tokenizer | Generator:
     """Build once what both checking and counting a plan ask for."""
-    registries: dict[str, Registry] = {"tokenizer": TOKENIZERS, "generator": GENERATORS}
     component = Component.model_validate_json(component_json)
-    found = registries[kind].load(component.name)
+    found = _REGISTRIES[kind].load(component.name)
     with torch.device("meta"), without_compiler():
         model: Tokenizer | Generator = found(found.Config.model_validate_json(json.dumps(component.options)))
     return model.eval()

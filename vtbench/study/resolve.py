@@ -57,14 +57,14 @@ def resolve_run(config: Mapping[str, Any], locate: Locate) -> RunConfig:
     """Return a config with the components' defaults filled in.
 
     Args:
-        config: the sections of a `RunConfig` as plain values; `evaluate` is ignored.
+        config: the sections of a `RunConfig` as plain values, in which `schema_problems` finds nothing; `evaluate` is
+            ignored.
         locate: gives the place of a path for messages.
 
     Raises:
         StudyError: a line for each wrong value.
     """
-    if lines := schema_problems(config, locate):
-        raise join(lines)
+    lines: list[str] = []
     filled: dict[str, BaseModel] = {}
     for section in (name for name, value in config.items() if name != EVALUATE and value is not None):
         try:

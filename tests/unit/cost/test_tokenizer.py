@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from vtbench.cost.tokenizer import TRAINING_FACTOR, count_tokenizer, measure_tokenizer, training_flops
+from vtbench.cost.estimates import TRAINING_FACTOR, training_flops
+from vtbench.cost.tokenizer import count_tokenizer, measure_tokenizer
 from vtbench.errors import ResolutionError
 from vtbench.models.quantizers.output import QuantizerOutput
 from vtbench.models.tokenizers.base import Geometry, Tokenizer

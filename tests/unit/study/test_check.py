@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from vtbench.errors import StudyError
+from vtbench.errors import ResolutionError, StudyError
+from vtbench.study import check
 from vtbench.study.check import check_plan, problems
 from vtbench.study.expand import expand
 from vtbench.study.load import load_study
@@ -22,6 +23,22 @@ def found(write, images, tmp_path):
 
 def test_a_good_plan_has_none(found):
     assert found() == []
+
+
+def test_what_was_in_order_is_not_built_again(write, images, tmp_path, monkeypatch):
+    path = write()
+    path.write_text(path.read_text().replace("root: IMAGES", f"root: {images}"))
+    (tmp_path / "runs").mkdir()
+    cache_dir, plan = tmp_path / "runs" / "cache", expand(load_study(path))
+    assert problems(plan, cache_dir) == []
+
+    def build(component):
+        raise ResolutionError(f"{component.name} built again")
+
+    monkeypatch.setattr(check, "build_on_meta", build)
+    assert problems(plan, cache_dir) == []
+    other = expand(load_study(path), set={"evaluate.resolutions": ["64x64"]})
+    assert "built again" in problems(other, cache_dir)[0]
 
 
 def test_missing_data(write, tmp_path, line_of):

@@ -1,12 +1,16 @@
 import pytest
 import torch
 
-from vtbench.cost.tokenizer import count_tokenizer, num_parameters
+from vtbench.cost.estimates import num_parameters
+from vtbench.cost.tokenizer import count_tokenizer
 from vtbench.schema.run import MixingConfig
+from vtbench.store.remembered import Remembered
+from vtbench.study import forward_flops
 from vtbench.study.expand import expand
-from vtbench.study.fairness import differences, facts, size_pairs
+from vtbench.study.fairness import differences, facts
 from vtbench.study.load import load_study
 from vtbench.study.meta import build_on_meta
+from vtbench.study.sizes import size_pairs
 
 
 def test_a_model_on_the_meta_device_has_no_data(study):
@@ -110,3 +114,31 @@ def test_a_generators_figures_stand_beside_its_tokenizers(make_plan, make_genera
 
     forward = block(4) + 4 * block(4) + 2 * 16 * 16 * 16 + 2 * 2 * 16
     assert generators[0].training_flops == 3 * 12 * forward
+
+
+def test_what_was_counted_once_is_not_counted_again(study, tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    cache_dir = tmp_path / "runs" / "cache"
+    plan = expand(study)
+    first = facts(plan, Remembered(cache_dir))
+    assert first == facts(plan)
+
+    def count(*_):
+        raise AssertionError("counted again")
+
+    monkeypatch.setattr(forward_flops, "tokenizer_flops", count)
+    assert facts(plan, Remembered(cache_dir)) == first
+    longer = facts(expand(study, set={"train.steps": 10 * first[0].steps}), Remembered(cache_dir))
+    assert longer[0].training_flops == pytest.approx(10 * first[0].training_flops)
+    with pytest.raises(AssertionError, match="counted again"):
+        facts(expand(study, set={"mixing.inputs": {"32x32": 1.0}}), Remembered(cache_dir))
+
+
+def test_counts_of_a_class_from_elsewhere_are_not_kept(study, tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    cache_dir = tmp_path / "runs" / "cache"
+    monkeypatch.setattr(
+        type(build_on_meta(next(iter(expand(study).runs.values())).config.tokenizer)), "__module__", "x"
+    )
+    facts(expand(study), Remembered(cache_dir))
+    assert not (cache_dir / "remembered").exists()
