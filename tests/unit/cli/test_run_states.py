@@ -16,6 +16,7 @@ def make(*states):
         study={"name": "s"},
         profile={"name": "tiny"},
         cells=tuple(cell(state.run_id, seed) for seed, state in enumerate(states)),
+        runs={state.run_id: {} for state in states},
     )
     return PlanStates(plan, {state.run_id: state for state in states})
 
