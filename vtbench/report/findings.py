@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vtbench.report.comparison import against_reference
 from vtbench.report.comparison_tables import difference_text, p_equals, verdict
+from vtbench.report.expectations import expectation_sentence
 from vtbench.report.metrics import PSNR_GAIN, display, number
 from vtbench.report.results import RUN, Point, Results
 from vtbench.report.tables import sample_warnings, spread_text
@@ -36,7 +37,14 @@ def findings(results: Results) -> Findings:
     points = tuple(
         (_place(results, point), _point(results, metric, point)) for point in results.compared_points(metric)
     )
-    remarks = [_statement_rule(results), *sample_warnings(results, metric), *_gain(results), *_missing(results)]
+    expected = [text] if (text := expectation_sentence(results)) else []
+    remarks = [
+        *expected,
+        _statement_rule(results),
+        *sample_warnings(results, metric),
+        *_gain(results),
+        *_missing(results),
+    ]
     return Findings(introduction, points, tuple(remarks))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from vtbench.report import comparison_tables, tables
+from vtbench.report.expectations import expectation_table
 from vtbench.report.findings import findings
 from vtbench.report.gather import gather, load
 from vtbench.report.generation_tables import generation_measurements
@@ -88,6 +89,7 @@ def _context(results: Results, baselines: Path) -> dict[str, Any]:
         "study": plan.study,
         "profile": plan.profile,
         "findings": findings(results),
+        "expectations": expectation_table(results),
         "measurements": (generation_measurements if results.generates else tables.measurements)(results),
         "differences": comparison_tables.differences(results),
         "tests": [*filter(None, (make(results) for make in TESTS))],

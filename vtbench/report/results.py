@@ -15,6 +15,7 @@ from vtbench.report.statistics import Spread, spread
 from vtbench.schema.base import parse_resolution
 from vtbench.schema.generation import Sampling
 from vtbench.schema.protocol import require_same
+from vtbench.study.expectations import training_sizes
 
 
 @dataclass(frozen=True)
@@ -138,12 +139,7 @@ class Results:
     @cached_property
     def training_sizes(self) -> set[str]:
         """Input resolutions that any of the runs was trained at."""
-        specs = [self.plan.runs[run_id].config for run_id in {cell.run_id: None for cell in self.plan.cells}]
-        return {
-            size
-            for config in specs
-            for size in (config.mixing.inputs if config.generator is None else config.generator.tokens.resolutions)
-        }
+        return training_sizes(self.plan)
 
     def is_trained(self, point: Point) -> bool:
         """Return whether any of the runs was trained to reconstruct at a point's size."""

@@ -60,7 +60,7 @@ def way_differences(results: Results, metric: str) -> Iterator[WayDifference]:
         for way in _first_routes(points):
             alike = [at for at in points if (at.resolution, at.num_tokens) == (way.resolution, way.num_tokens)]
             for other in alike:
-                if other != way and (found := _difference(results, row, metric, way, other)) is not None:
+                if other != way and (found := way_difference(results, row, metric, way, other)) is not None:
                     yield found
 
 
@@ -72,7 +72,8 @@ def _first_routes(points: list[Point]) -> list[Point]:
     return list(first.values())
 
 
-def _difference(results: Results, row: Row, metric: str, way: Point, other: Point) -> WayDifference | None:
+def way_difference(results: Results, row: Row, metric: str, way: Point, other: Point) -> WayDifference | None:
+    """Return what one way to a size gives minus what another gives in an arm; None where no seed has both."""
     ours, theirs = results.by_seed(row, metric, way), results.by_seed(row, metric, other)
     seeds = sorted(ours.keys() & theirs.keys())
     if not seeds:

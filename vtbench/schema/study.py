@@ -9,6 +9,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_va
 
 from vtbench.schema.base import Frozen, Resolution, canonical_json, content_hash
 from vtbench.schema.cluster import ClusterConfig
+from vtbench.schema.expectation import Expectation
 from vtbench.schema.generation import GenerationConfig
 from vtbench.schema.run import SCHEMA_VERSION, RunSpec
 from vtbench.schema.search import SearchConfig
@@ -144,6 +145,8 @@ class Profile(Frozen):
     seeds: tuple[int, ...] | None = None
     metrics: tuple[str, ...] | None = None
     """What is measured at this scale, where it is not what the study says."""
+    expectations: tuple[Expectation, ...] = ()
+    """What is expected at this scale, beside what the study says: with sizes and lengths that only it has."""
     resources: ResourceConfig = ResourceConfig()
 
     def values_of(self, arm: Arm) -> dict[str, Any]:
@@ -161,6 +164,8 @@ class Study(Frozen):
     question: str
     source: str
     expected: str
+    expectations: tuple[Expectation, ...] = ()
+    """The same in a form that a report can test."""
     base: dict[str, Any]
     arms: tuple[Arm, ...]
     axes: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
@@ -235,6 +240,11 @@ class StudyPlan(Frozen):
         study's own.
         """
         return plan_id(self.study.name, self.profile.name, self.overrides)
+
+    @property
+    def expectations(self) -> tuple[Expectation, ...]:
+        """What is expected at this profile."""
+        return (*self.study.expectations, *self.profile.expectations)
 
     def cell_of(self, run_id: str) -> Cell:
         """Return the first cell that a run answers, or that is answered by a run which needs it."""

@@ -19,6 +19,7 @@ from vtbench.schema.run import GeneratorConfig, MixingConfig, RunConfig
 from vtbench.schema.study import StudyPlan
 from vtbench.store.remembered import Remembered
 from vtbench.study.expand import merge_cell, study_file
+from vtbench.study.expectations import place_problems
 from vtbench.study.meta import build_on_meta, generator_on_meta, is_ours
 from vtbench.study.problems import Locate, dotted, join
 from vtbench.study.yaml_file import KeyPath
@@ -51,6 +52,8 @@ def problems(plan: StudyPlan, cache_dir: Path, set: Mapping[str, Any] | None = N
             merged = merge_cell(file, plan.study, plan.profile, arms[cell.arm], cell.coordinates, set or {})
             lines.update(dict.fromkeys(_line(problem, merged.locate) for problem in found))
     checks.end()
+    for path, text in place_problems(plan):
+        lines[f"{file.locate(path)}: {dotted(path)}: {text}"] = None
     place = ("metrics",) if plan.profile.metrics is None else ("profiles", plan.profile.name, "metrics")
     for index, name in enumerate(plan.metrics):
         try:

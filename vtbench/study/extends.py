@@ -18,8 +18,8 @@ from vtbench.study.paths import COMPONENTS, set_paths
 from vtbench.study.yaml_file import KeyPath, Position, YamlFile, read_yaml
 
 EXTENDS = "extends"
-ARMS = "arms"
-"""Key of a profile: values of its study's arms."""
+_OF_ARMS = ("arms", "expectations")
+"""Keys of a profile that speak of its study's own arms."""
 _WHOLE = ("metrics", "seeds")
 """Keys of the parent that count where the file does not have them."""
 _BY_FIELD = ("resources",)
@@ -99,9 +99,9 @@ class _Overlay:
         if not isinstance(above, dict) or not isinstance(own, dict):
             return above if own == {} and above is not None else own
         place: KeyPath = ("profiles", name)
-        if ARMS in above:  # values of the parent's arms, which this study does not have
-            above = {key: value for key, value in above.items() if key != ARMS}
-            self._gone.add((*place, ARMS))
+        # this study does not have the parent's arms
+        self._gone |= {(*place, key) for key in _OF_ARMS if key in above}
+        above = {key: value for key, value in above.items() if key not in _OF_ARMS}
         merged = {**above, **own}
         for key in above.keys() & own.keys():
             if key in _BY_FIELD:

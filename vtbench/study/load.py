@@ -20,6 +20,7 @@ from vtbench.models.generators import GENERATORS
 from vtbench.models.tokenizers import TOKENIZERS
 from vtbench.schema.study import Arm, Profile, Study
 from vtbench.study.entries import list_problems, parse, reference_problems, study_name_problems
+from vtbench.study.expectations import arm_problems
 from vtbench.study.extends import read_study
 from vtbench.study.grid import axis_problems
 from vtbench.study.paths import GENERATOR, GENERATOR_MODEL, SECTIONS, path_problem, run_path_problem, set_paths
@@ -102,6 +103,7 @@ def _problems(study: Study, file: YamlFile) -> Iterator[str]:
     yield from _metric_problems(study.metrics, file, ("metrics",))
     for profile in study.profiles:
         yield from _metric_problems(profile.metrics or (), file, ("profiles", profile.name, "metrics"))
+    yield from arm_problems(study, file)
     yield from _section_problems(study, file)
     yield from _path_problems(study, file)
 
