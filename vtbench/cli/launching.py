@@ -11,7 +11,6 @@ import typer
 
 from vtbench.cli.output import say
 from vtbench.cli.progress import display
-from vtbench.errors import LaunchError
 from vtbench.launch.cluster_file import LOCAL, load_cluster
 from vtbench.launch.local import run_plan
 from vtbench.launch.reuse import Retry, done_runs
@@ -56,7 +55,6 @@ def launch(store: Store, plan: StudyPlan, how: Launch, unwanted: Callable[[str],
         KeyboardInterrupt: asked to stop; on a cluster the jobs go on.
     """
     if how.cluster != LOCAL:
-        _refuse_unmet(store, plan)
         return _on_cluster(store, plan, how, unwanted)
     if how.detach:
         _in_background(store, plan, how)
@@ -104,13 +102,6 @@ def _make_needed(store: Store, plan: StudyPlan, how: Launch) -> None:
             run_plan(store, part, path, jobs=how.jobs, on_event=show, on_wait=say)
 
 
-def _refuse_unmet(store: Store, plan: StudyPlan) -> None:
-    """Raise a `LaunchError` if runs that a plan needs are not done: jobs of one plan do not wait for another's."""
-    if parts := unmet(store, plan):
-        commands = ", then ".join(f"`{part.command}`" for part in parts)
-        raise LaunchError(f"{plan.id} needs runs that are not done. Make them first on the cluster: {commands}.")
-
-
 def _on_cluster(store: Store, plan: StudyPlan, how: Launch, unwanted: Callable[[str], bool] | None) -> bool:
     # submitit takes a third of a second, which local runs need not wait for
     from vtbench.launch.cluster import submit_plan
@@ -118,6 +109,11 @@ def _on_cluster(store: Store, plan: StudyPlan, how: Launch, unwanted: Callable[[
 
     config = plan.profile.resources.cluster.over(load_cluster(how.cluster))
     try:
+        for part in unmet(store, plan):
+            say(f"first, as {plan.study.name} waits for them: {len(part.runs)} of the runs of {part.id}")
+            theirs = part.profile.resources.cluster.over(load_cluster(how.cluster))
+            with display(part) as show:
+                submit_plan(store, part, theirs, name=how.cluster, parallel=how.jobs, on_event=show)
         with display(plan) as show:
             run_ids = submit_plan(
                 store,

@@ -1,8 +1,9 @@
 """Runs of a plan on a cluster: submit what is missing, join what is on its way, and watch until all have ended.
 
 A controller may die at any moment, and several may work at one study. What is submitted is decided under a lock, from
-the store and the ledger alone, so the next controller finds every job and submits nothing twice. Runs that need others
-are arrays of their own, one for each set of needed runs, which Slurm holds until those have ended well.
+the store and the ledger alone, so the next controller finds every job and submits nothing twice. Runs that need others,
+of this plan or of one that was submitted before, are arrays of their own, one for each set of needed runs, which Slurm
+holds until those have ended well.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def submit_plan(
     """
     with submission_lock(store):
         recover(store)
-        states = job_states(store, plan.runs)
+        others = {need for spec in plan.runs.values() for need in spec.needs} - plan.runs.keys()
+        states = job_states(store, [*plan.runs, *sorted(others)])
         if unsure := [state for state in states.values() if state.word == "unknown"]:
             raise LaunchError(
                 f"Slurm does not answer, so nobody can tell whether {len(unsure)} jobs are still there. Nothing was"

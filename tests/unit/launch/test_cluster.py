@@ -157,6 +157,27 @@ def test_generators_are_submitted_after_the_jobs_of_their_tokenizers(store, make
     }
 
 
+def test_runs_wait_for_the_jobs_of_another_study(store, make_plan, slurm):
+    other, plan = make_plan(), make_plan(train__steps=5)
+    assert not other.runs.keys() & plan.runs.keys()
+    pairs = zip(plan.runs.values(), other.runs, strict=True)
+    plan = plan.model_copy(update={"runs": {spec.run_id: spec.model_copy(update={"needs": (n,)}) for spec, n in pairs}})
+    submit(store, other)
+    (theirs,) = ledger.submissions(store)
+    slurm.says("squeue", f"12_0|{theirs.name}|RUNNING|None|node0\n12_1|{theirs.name}|PENDING|Priority|")
+    slurm.says("sbatch", "Submitted batch job 13")
+    assert submit(store, plan) == list(plan.runs)
+    waits = []
+    for made in ledger.submissions(store):
+        if made.name != theirs.name:
+            script = next(ledger.folder(store, made.name).glob("*submission*.sh")).read_text()
+            waits += [(made.run_ids, line) for line in script.splitlines() if "--dependency" in line]
+    first, second = plan.runs
+    assert sorted(waits) == sorted(
+        [((first,), "#SBATCH --dependency=afterok:12_0"), ((second,), "#SBATCH --dependency=afterok:12_1")]
+    )
+
+
 def test_a_generator_whose_tokenizer_is_done_waits_for_nothing(make_generator_plan):
     plan = make_generator_plan()
     first, second = (plan.runs[cell.run_id] for cell in plan.cells)
