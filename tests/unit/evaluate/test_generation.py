@@ -137,6 +137,7 @@ def test_what_is_known_is_not_measured_again_and_rows_are_kept(evaluated):
     assert rows_of(folder / "measured" / point.name, value) is not None
 
 
+@pytest.mark.slow
 def test_a_killed_evaluation_ends_with_the_same_values(evaluated, tmp_path):
     _, _, _, values = evaluated
     generation = _generation(tmp_path, _Model())

@@ -164,6 +164,7 @@ def test_a_generator_waits_for_its_tokenizer_though_slots_are_free(store, make_g
     assert load_record(store, first.needs[0]).stage("train_tokenizer").status == "done"
 
 
+@pytest.mark.slow
 def test_a_failed_tokenizer_fails_its_generator_alone_and_says_why(store, make_generator_plan):
     plan = make_generator_plan()
     first, second = (plan.runs[cell.run_id] for cell in plan.cells)

@@ -78,6 +78,7 @@ def test_every_parameter_learns():
     assert idle <= {"quantizer.codebooks"}
 
 
+@pytest.mark.slow
 def test_some_steps_of_training_lower_the_loss():
     model = build(codebook_size=64, codebook_init="data", revive_after=5, quantizer_warmup=10).train()
     images = torch.rand(8, 3, 2, 2).repeat_interleave(8, 2).repeat_interleave(8, 3)
