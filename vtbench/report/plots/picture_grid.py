@@ -21,6 +21,8 @@ from vtbench.report.results import Point, Results, Row
 from vtbench.report.tables import MISSING, credit
 from vtbench.schema.base import parse_resolution
 
+MOST_LENGTHS = 4
+"""Numbers of tokens that are shown of each size: of more, the first, the last and some between."""
 MIN_CELL, MAX_CELL = 96, 256
 GAP, BLOCK_GAP, HEADING, LABEL_WIDTH = 4, 18, 26, 150
 DPI = 100
@@ -46,7 +48,7 @@ def picture_grid(data: PlotData) -> Drawing | None:
         StoreError: a strip is missing, or its size is no multiple of its resolution.
     """
     results = data.results
-    blocks = [block for point in results.points if (block := _block(data, point)) is not None]
+    blocks = [block for point in _shown(results) if (block := _block(data, point)) is not None]
     if not blocks:
         return None
     width = LABEL_WIDTH + max(pixels.shape[1] for block in blocks for _, pixels in block.rows if pixels is not None)
@@ -70,12 +72,25 @@ def picture_grid(data: PlotData) -> Drawing | None:
     return Drawing(figure, "Originals and reconstructions", _caption(results), dpi=DPI)
 
 
+def _shown(results: Results) -> list[Point]:
+    """Return the points whose pictures are shown, in the plan's order."""
+    by_place: dict[tuple[str | None, str | None], list[Point]] = {}
+    for point in results.points:
+        by_place.setdefault((point.resolution, point.route), []).append(point)
+    chosen = set()
+    for points in by_place.values():
+        number = min(len(points), MOST_LENGTHS)
+        chosen |= {points[round(n * (len(points) - 1) / max(1, number - 1))] for n in range(number)}
+    return [point for point in results.points if point in chosen]
+
+
 def _caption(results: Results) -> str:
     seeds = sorted({next(iter(row.runs)) for row in results.drawn_rows})
     owed = credit(results)
+    lengths = "" if len(_shown(results)) == len(results.points) else " Some of the numbers of tokens."
     text = (
         f"The same validation images in every row; reconstructions of seed {', '.join(map(str, seeds))}. Not selected."
-        f"{rows_text(results)}"
+        f"{lengths}{rows_text(results)}"
     )
     return f"{text} Pictures: {owed}." if owed else text
 

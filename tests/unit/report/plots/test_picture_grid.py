@@ -8,6 +8,7 @@ from PIL import Image
 from vtbench.errors import StoreError
 from vtbench.report.plots.picture_grid import GAP, HEADING, LABEL_WIDTH, picture_grid
 from vtbench.report.plots.style import PlotData, styled
+from vtbench.report.results import Results
 
 
 def _drawn(data):
@@ -68,3 +69,19 @@ def test_large_pictures_are_made_smaller_and_small_ones_larger():
     assert _scale(96, 96) == 1
     assert _scale(200, 256) == 1
     assert _scale(1024, 512) == 0.25
+
+
+def test_of_many_lengths_some_are_shown_with_both_ends(full):
+    lengths = (1, 2, 4, 6, 8, 10, 12, 16)
+    data = full.results.data
+    evaluate = data.plan.evaluate.model_copy(update={"resolutions": ("32x32",), "num_tokens": lengths})
+    strips = [strip for strip in data.strips if strip.resolution == "32x32"]
+    update = {
+        "plan": data.plan.model_copy(update={"evaluate": evaluate}),
+        "strips": tuple(strip.model_copy(update={"num_tokens": length}) for strip in strips for length in lengths),
+        "values": (),
+    }
+    drawing, _ = _drawn(PlotData(Results(data.model_copy(update=update)), full.folder))
+    headings = [text.get_text() for text in drawing.figure.texts if "L=" in text.get_text()]
+    assert headings == [f"32×32, L={length} (trained at)" for length in (1, 4, 10, 16)]
+    assert "Some of the numbers of tokens." in drawing.caption
