@@ -26,8 +26,8 @@ ONE_SEED, MISSING = "one seed", "missing"
 
 _NOTE = (
     "Arm minus the other, paired by seed and by image. Better: held or contradicted where p < 0.05 after Holm's"
-    " correction over the rows of this table; alike and no worse: where the 95 % interval lies inside or outside of the"
-    " margin, given as a share of the other's value."
+    " correction over the rows of this table (what is counted exactly needs none); alike and no worse: where the 95 %"
+    " interval lies inside or outside of the margin, given as a share of the other's value."
 )
 
 
@@ -71,9 +71,11 @@ def outcomes(results: Results) -> list[Outcome]:
     """Return every expectation of the plan at every point that it speaks of, in the study's order."""
     found = [one for each in results.plan.expectations for one in _of(results, each)]
     compared = [one for one in found if one.expectation.relation == "better_than" and one.estimate is not None]
-    adjusted = holm([one.estimate.p_value for one in compared if one.estimate is not None])
-    by_identity = {id(one): p for one, p in zip(compared, adjusted, strict=True)}
-    return [replace(one, p_adjusted=by_identity.get(id(one), math.nan)) for one in found]
+    p_values = {id(one): one.estimate.p_value for one in compared if one.estimate is not None}
+    # what is counted leaves nothing to chance, and is no reason to doubt the rest
+    by_chance = [id(one) for one in compared if one.estimate is not None and one.estimate.standard_error != 0]
+    p_values |= zip(by_chance, holm([p_values[each] for each in by_chance]), strict=True)
+    return [replace(one, p_adjusted=p_values.get(id(one), math.nan)) for one in found]
 
 
 def expectation_sentence(results: Results) -> str:

@@ -56,6 +56,14 @@ def test_all_p_of_the_table_are_corrected_together(results):
     assert others[0].p_adjusted == pytest.approx(3 * alone[0].p_adjusted)
 
 
+def test_what_is_counted_exactly_corrects_nothing(results):
+    chance = Expectation(arm="grid_adaptive", better_than="rope", at="96x96")
+    exact = Expectation(arm="grid_adaptive", better_than="rope", metric="gflops")
+    first, *others = outcomes(results(chance, exact))
+    assert first.p_adjusted == first.estimate.p_value > 0
+    assert [one.p_adjusted for one in others] == [0, 0, 0]
+
+
 def test_a_metric_in_which_more_is_better_and_one_that_is_counted(results):
     found = results(
         Expectation(arm="grid_adaptive", better_than="rope", metric="ssim", at="96x96"),
