@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from vtbench.evaluate.statistics import Estimate, holm
@@ -26,8 +26,9 @@ ONE_SEED, MISSING = "one seed", "missing"
 
 _NOTE = (
     "Arm minus the other, paired by seed and by image. Better: held or contradicted where p < 0.05 after Holm's"
-    " correction over the rows of this table (what is counted exactly needs none); alike and no worse: where the 95 %"
-    " interval lies inside or outside of the margin, given as a share of the other's value."
+    " correction over what one expectation speaks of (its arms, sizes and lengths; what is counted exactly needs none)."
+    " Alike and no worse: where the 95 % interval lies inside or outside of the margin, given as a share of the other's"
+    " value."
 )
 
 
@@ -69,13 +70,18 @@ class Outcome:
 
 def outcomes(results: Results) -> list[Outcome]:
     """Return every expectation of the plan at every point that it speaks of, in the study's order."""
-    found = [one for each in results.plan.expectations for one in _of(results, each)]
-    compared = [one for one in found if one.expectation.relation == "better_than" and one.estimate is not None]
-    p_values = {id(one): one.estimate.p_value for one in compared if one.estimate is not None}
-    # what is counted leaves nothing to chance, and is no reason to doubt the rest
-    by_chance = [id(one) for one in compared if one.estimate is not None and one.estimate.standard_error != 0]
-    p_values |= zip(by_chance, holm([p_values[each] for each in by_chance]), strict=True)
-    return [replace(one, p_adjusted=p_values.get(id(one), math.nan)) for one in found]
+    return [one for each in results.plan.expectations for one in _corrected(list(_of(results, each)))]
+
+
+def _corrected(found: Sequence[Outcome]) -> list[Outcome]:
+    """Return the outcomes of one expectation, their p-values adjusted for the number of those left to chance."""
+    p_values = [math.nan if one.estimate is None else one.estimate.p_value for one in found]
+    exact = [one.estimate is not None and one.estimate.standard_error == 0 for one in found]
+    adjusted = iter(holm([p for p, counted in zip(p_values, exact, strict=True) if not counted]))
+    return [
+        replace(one, p_adjusted=p if counted else next(adjusted))
+        for one, p, counted in zip(found, p_values, exact, strict=True)
+    ]
 
 
 def expectation_sentence(results: Results) -> str:

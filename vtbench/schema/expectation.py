@@ -12,7 +12,10 @@ Relation = Literal["better_than", "like", "no_worse_than"]
 
 
 class Expectation(Frozen):
-    """One arm against others in one metric: exactly one of `better_than`, `like` and `no_worse_than`."""
+    """One arm against others in one metric: exactly one of `better_than`, `like` and `no_worse_than`.
+
+    All that one expectation speaks of - arms, sizes, lengths - is one family of tests.
+    """
 
     arm: str
     better_than: str | tuple[str, ...] | None = None
@@ -25,7 +28,7 @@ class Expectation(Frozen):
     """Null: the first distance that the study measures."""
     at: str = "all"
     """A size, or `trained`, `unseen` or `all`: the sizes that a run was trained at, the others, both."""
-    num_tokens: PositiveInt | Literal["full", "each"] = "full"
+    num_tokens: PositiveInt | tuple[PositiveInt, ...] | Literal["full", "each"] = "full"
     route: str | None = None
     """The way to that size; null: encoding and decoding at it."""
     than_route: str | None = None

@@ -41,11 +41,11 @@ def places(plan: StudyPlan, expectation: Expectation) -> list[Place]:
 
     def fits(place: Place) -> bool:
         size = {ALL: True, TRAINED: place.resolution in trained, UNSEEN: place.resolution not in trained}
-        length = {"each": True, "full": place.num_tokens == full}
+        length = {"each": True, "full": place.num_tokens == full}.get(str(expectation.num_tokens))
         return (
             place.route == expectation.route
             and size.get(expectation.at, place.resolution == expectation.at)
-            and length.get(str(expectation.num_tokens), place.num_tokens == expectation.num_tokens)
+            and (length if length is not None else place.num_tokens in _lengths(expectation))
         )
 
     return [place for place in known if fits(place)]
@@ -96,8 +96,16 @@ def _measured(plan: StudyPlan) -> list[Place]:
     return [Place(size, way, length) for size, way in evaluate.places for length in evaluate.num_tokens]
 
 
+def _lengths(one: Expectation) -> tuple[int, ...]:
+    """Return the numbers of tokens that an expectation names."""
+    if isinstance(one.num_tokens, str):
+        return ()
+    return one.num_tokens if isinstance(one.num_tokens, tuple) else (one.num_tokens,)
+
+
 def _words(one: Expectation) -> str:
-    length = "" if one.num_tokens in ("full", "each") else f" with {one.num_tokens} tokens"
+    named = ", ".join(map(str, _lengths(one)))
+    length = f" with {named} tokens" if named else ""
     way = "" if one.route is None else f" by the route {one.route}"
     return f"at {one.at}{' sizes' if one.at in (TRAINED, UNSEEN, ALL) else ''}{length}{way}"
 

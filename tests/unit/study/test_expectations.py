@@ -29,6 +29,7 @@ def test_places_of_a_plan(plan):
     assert found() == [Place("16x16", None, 4), Place("32x32", None, 4)], "the longest is the full length"
     assert found(at="trained", num_tokens=2) == [Place("16x16", None, 2)]
     assert found(at="unseen", num_tokens="each") == [Place("32x32", None, 2), Place("32x32", None, 4)]
+    assert found(at="trained", num_tokens=(2, 4, 9)) == [Place("16x16", None, 2), Place("16x16", None, 4)]
     assert found(route="from_8x8") == [Place("32x32", "from_8x8", 4)]
     assert found(at="64x64") == []
 
