@@ -147,6 +147,8 @@ class Profile(Frozen):
     """What is measured at this scale, where it is not what the study says."""
     expectations: tuple[Expectation, ...] = ()
     """What is expected at this scale, beside what the study says: with sizes and lengths that only it has."""
+    remarks: str = ""
+    """What its authors saw after the runs and found as causes; the report shows it under the expectations."""
     resources: ResourceConfig = ResourceConfig()
 
     def values_of(self, arm: Arm) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from vtbench.study.paths import COMPONENTS, set_paths
 from vtbench.study.yaml_file import KeyPath, Position, YamlFile, read_yaml
 
 EXTENDS = "extends"
-_OF_ARMS = ("arms", "expectations")
+_OF_ARMS = ("arms", "expectations", "remarks")
 """Keys of a profile that speak of its study's own arms."""
 _WHOLE = ("metrics", "seeds")
 """Keys of the parent that count where the file does not have them."""

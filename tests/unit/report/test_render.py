@@ -1,3 +1,4 @@
+import json
 import re
 import shutil
 import subprocess
@@ -132,3 +133,17 @@ def test_reports_need_no_torch():
     code = "import sys; from vtbench.report import render, published; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_expectations_and_remarks_stand_under_what_came_out(copy):
+    data = json.loads((copy / "data.json").read_text())
+    data["plan"]["study"]["expectations"] = [{"arm": "grid_adaptive", "better_than": "rope", "at": "unseen"}]
+    data["plan"]["profile"]["remarks"] = "Found <b>later</b>."
+    (copy / "data.json").write_text(json.dumps(data))
+    render(copy)
+    for name, remark in (("README.md", "Found &lt;b&gt;later&lt;/b&gt;."), ("index.html", "Found &lt;b&gt;later")):
+        text = (copy / name).read_text()
+        assert "Of 1 tested expectation: 1 held." in text
+        assert "Dynamic grid + adaptive patch better than RoPE" in text
+        assert remark in text
+        assert text.index("What came out") < text.index("Expectations") < text.index("Measurements")
