@@ -101,13 +101,15 @@ def expectation_table(results: Results) -> Table | None:
     found = outcomes(results)
     if not found:
         return None
-    texts = ("Expected", "At", "Metric")
+    metrics = list(dict.fromkeys(display(one.metric).label for one in found))
+    texts = ("Expected", "At", *(["Metric"] if len(metrics) > 1 else []))
     columns = (
         *(Column(name, numeric=False) for name in texts),
         *map(Column, ("Difference", "95 % interval", "Margin", "p (Holm)")),
         Column("Verdict", numeric=False),
     )
-    return Table("Expectations", columns, tuple(_cells(one) for one in found), (_NOTE,))
+    title = "Expectations" if len(metrics) > 1 else f"Expectations, {metrics[0]}"
+    return Table(title, columns, tuple(_cells(one, len(metrics) > 1) for one in found), (_NOTE,))
 
 
 def _of(results: Results, expectation: Expectation) -> Iterator[Outcome]:
@@ -151,7 +153,7 @@ def _tested(results: Results, expectation: Expectation, metric: str, row: Row, o
     )
 
 
-def _cells(one: Outcome) -> tuple[str, ...]:
+def _cells(one: Outcome, with_metric: bool) -> tuple[str, ...]:
     words = {"better_than": "better than", "like": "like", "no_worse_than": "no worse than"}
     relation = one.expectation.relation
     other = one.other.label if one.than == one.point else f"{one.other.label}, {one.than.label}"
@@ -159,7 +161,7 @@ def _cells(one: Outcome) -> tuple[str, ...]:
     return (
         f"{one.row.label} {words[relation]} {other}",
         one.point.label or "the run",
-        display(one.metric).label,
+        *([display(one.metric).label] if with_metric else []),
         "–" if one.estimate is None else signed(one.estimate.value),
         "–" if one.estimate is None else interval_text(one.estimate.interval),
         f"±{one.margin:.3g}" if has_margin and relation == "like" else f"{one.margin:.3g}" if has_margin else "–",

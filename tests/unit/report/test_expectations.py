@@ -120,7 +120,7 @@ def test_what_is_not_there_is_said(results):
     (one,) = outcomes(found)
     assert one.verdict == "missing"
     assert math.isnan(one.p_adjusted)
-    assert expectation_table(found).rows[0][3:] == ("–", "–", "–", "–", "missing")
+    assert expectation_table(found).rows[0][2:] == ("–", "–", "–", "–", "missing")
 
 
 def test_the_profiles_own_stand_after_the_studys(results):
@@ -162,7 +162,19 @@ def test_the_table_says_what_was_expected(results):
     )
     better, like = found.rows
     assert better[0] == "Dynamic grid + adaptive patch better than RoPE"
-    assert (better[5], better[-1]) == ("–", "held")
+    assert (better[4], better[-1]) == ("–", "held")
     assert like[0] == "Dynamic grid like Learnable RoPE"
-    assert like[5].startswith("±")
-    assert (like[6], like[-1]) == ("–", "held")
+    assert like[4].startswith("±")
+    assert (like[5], like[-1]) == ("–", "held")
+    assert found.title == "Expectations, rFD (EfficientNet-Lite0)"
+
+
+def test_of_several_metrics_each_row_names_its_own(results):
+    found = expectation_table(
+        results(
+            Expectation(arm="grid_adaptive", better_than="rope", at="96x96"),
+            Expectation(arm="grid_adaptive", better_than="rope", at="96x96", metric="ssim"),
+        )
+    )
+    assert [row[2] for row in found.rows] == ["rFD (EfficientNet-Lite0)", "SSIM"]
+    assert found.columns[2].name == "Metric"
