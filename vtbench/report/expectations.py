@@ -156,7 +156,7 @@ def _tested(results: Results, expectation: Expectation, metric: str, row: Row, o
 def _cells(one: Outcome, with_metric: bool) -> tuple[str, ...]:
     words = {"better_than": "better than", "like": "like", "no_worse_than": "no worse than"}
     relation = one.expectation.relation
-    other = one.other.label if one.than == one.point else f"{one.other.label}, {one.than.label}"
+    other = one.other.label if one.than == one.point else f"{one.than.label} in the same arm"
     has_margin = relation != "better_than" and not math.isnan(one.margin)
     return (
         f"{one.row.label} {words[relation]} {other}",

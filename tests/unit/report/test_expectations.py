@@ -143,9 +143,12 @@ def test_ways_of_one_arm(full_report):
     evaluate = data.plan.evaluate.model_copy(update={"routes": (NATIVE, enlarged)})
     study = data.plan.study.model_copy(update={"expectations": (expectation,)})
     plan = data.plan.model_copy(update={"evaluate": evaluate, "study": study})
-    (one,) = outcomes(Results(data.model_copy(update={"values": tuple(values), "plan": plan})))
+    results = Results(data.model_copy(update={"values": tuple(values), "plan": plan}))
+    (one,) = outcomes(results)
     assert one.than == Point("96x96", None, enlarged.name)
     assert one.verdict == "held"
+    ((first, at, *_),) = expectation_table(results).rows
+    assert (first, at) == ("RoPE better than 96×96 from 24×24 bicubic in the same arm", "96×96 from 24×24")
 
 
 def test_without_expectations_there_is_nothing(results):
