@@ -70,6 +70,7 @@ def _share(truth, intervals):
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_jackknife_intervals_of_a_frechet_difference_cover_and_the_naive_bootstrap_does_not(frechet_trials):
     values, here, at_limit, naive = zip(*frechet_trials, strict=True)
     assert COVERED[0] <= _share(np.mean(values), here) <= COVERED[1]  # the truth at this number of images
@@ -78,6 +79,7 @@ def test_jackknife_intervals_of_a_frechet_difference_cover_and_the_naive_bootstr
     assert _share(_true_difference(), naive) < 0.5
 
 
+@pytest.mark.slow
 def test_the_difference_in_the_limit_is_free_of_the_bias_of_few_images(frechet_trials):
     values, _, at_limit, _ = zip(*frechet_trials, strict=True)
     truth = _true_difference()

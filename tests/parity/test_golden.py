@@ -76,7 +76,7 @@ def test_another_shape_is_a_difference():
     assert check.difference(torch.zeros(1, 2), torch.zeros(2)) == float("inf")
 
 
-@pytest.mark.parametrize("broken", [False, True])
+@pytest.mark.parametrize("broken", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_script_prints_what_it_compared_and_says_by_its_exit_code_whether_all_agree(changed, broken):
     path = changed({"output/unheard_of": torch.zeros(1)}) if broken else TOKENIZER
     done = subprocess.run([sys.executable, SCRIPT, path], capture_output=True, text=True, check=False)

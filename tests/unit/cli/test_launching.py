@@ -1,9 +1,12 @@
 import time
 
+import pytest
+
 from vtbench.store.layout import Store
 from vtbench.store.query import load_plan, load_records
 
 
+@pytest.mark.slow
 def test_a_run_in_the_background_outlives_its_command(call, edit, folder):
     edit("tokenizer.pos_embed: rope", "tokenizer.pos_embed: grid")  # both arms are one run
     result = call("run", "small", "--detach")

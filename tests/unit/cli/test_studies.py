@@ -2,6 +2,8 @@
 
 import pytest
 
+from vtbench.launch import cluster
+
 CHILD = (
     "name: {name}\nextends: small\nquestion: Which size?\nsource: the tests\nexpected: none\nreference_arm: grid\n"
     "arms:\n  grid: {{title: Grid, set: {{}}}}\n{more}"
@@ -74,10 +76,17 @@ def test_a_plan_names_the_runs_that_come_first(call, needy):
     assert rows[2][:4] == ["small", "2", "1", "0"]
 
 
-def test_a_cluster_does_not_begin_what_needs_others(call, needy):
-    result = call("run", "needy", "--cluster", "slurm")
-    assert result.exit_code == 2
-    assert "Make them first on the cluster: `python -m vtbench run studies/small.yaml --profile tiny" in result.stderr
+def test_on_a_cluster_needed_runs_are_submitted_first(call, needy, monkeypatch):
+    submitted = []
+
+    def submit(store, plan, config, **options):
+        submitted.append((plan.id, len(plan.runs)))
+        return []
+
+    monkeypatch.setattr(cluster, "submit_plan", submit)
+    result = call("run", "needy", "--cluster", "slurm", "--detach")
+    assert submitted == [("small@tiny", 1), ("needy@tiny", 1)], result.stderr
+    assert "first, as needy waits for them: 1 of the runs of small@tiny" in result.stdout
 
 
 @pytest.mark.slow

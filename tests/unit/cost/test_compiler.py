@@ -26,6 +26,7 @@ def test_meta_kernels_run_without_the_compiler():
     run(COUNT)
 
 
+@pytest.mark.slow
 def test_the_compiler_works_afterwards():
     after = """
 marked = [fn for fn in vars(torch._refs).values() if hasattr(getattr(fn, "__wrapped__", None), "__dynamo_disable")]

@@ -2,7 +2,6 @@ import pytest
 import torch
 from torch import nn
 
-from vtbench.cost.estimates import TRAINING_FACTOR, training_flops
 from vtbench.cost.tokenizer import count_tokenizer, measure_tokenizer
 from vtbench.errors import ResolutionError
 from vtbench.models.quantizers.output import QuantizerOutput
@@ -58,11 +57,6 @@ def test_encode_quantize_and_decode_are_counted_apart():
 def test_a_size_that_does_not_fit_is_refused_before_counting():
     with pytest.raises(ResolutionError):
         count_tokenizer(_PatchTokenizer(), (18, 16))
-
-
-def test_training_is_three_forward_passes():
-    assert TRAINING_FACTOR == 3
-    assert training_flops(2e9, 1000) == 6e12
 
 
 def test_measured_values_name_their_point_and_say_what_a_machine_decides():

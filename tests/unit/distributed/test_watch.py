@@ -30,6 +30,7 @@ def ends(processes, seconds=120):
     return [process.returncode for process in processes], errors
 
 
+@pytest.mark.slow
 def test_a_process_that_waits_ends_when_another_fails(start_two, tmp_path):
     processes = start_two(
         SETUP
@@ -65,7 +66,7 @@ print(mine.kind)
         assert output == "met\nKind1\n", error
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGSTOP, marks=pytest.mark.slow)])
 def test_a_process_that_is_silent_is_taken_for_dead(start_two, tmp_path, number):
     processes = start_two(SHORT + "time.sleep(60)")
     assert [process.stdout.readline() for process in processes] == ["met\n"] * 2
@@ -77,6 +78,7 @@ def test_a_process_that_is_silent_is_taken_for_dead(start_two, tmp_path, number)
     assert (tmp_path / "heard0").read_text().startswith("ProcessLostError")
 
 
+@pytest.mark.slow
 def test_who_ends_well_is_not_missed(start_two):
     processes = start_two(
         SHORT
@@ -92,6 +94,7 @@ ears.close()
     assert codes == [0, 0], errors
 
 
+@pytest.mark.slow
 def test_without_the_first_process_the_others_end(start_two):
     processes = start_two(SETUP + "time.sleep(60)")
     assert [process.stdout.readline() for process in processes] == ["met\n"] * 2

@@ -38,6 +38,7 @@ def test_wrong_file_is_refused(folder):
         Inception()
 
 
+@pytest.mark.slow
 def test_features_are_those_of_torch_fidelity(folder, monkeypatch):
     monkeypatch.setattr(inception, "FILE_NAME", "random.pth")
     torch.save(_random_state(), folder / "random.pth")

@@ -3,14 +3,12 @@ import torch
 
 from vtbench.cost.estimates import num_parameters
 from vtbench.cost.tokenizer import count_tokenizer
-from vtbench.schema.run import MixingConfig
 from vtbench.store.remembered import Remembered
 from vtbench.study import forward_flops
 from vtbench.study.expand import expand
 from vtbench.study.fairness import differences, facts
 from vtbench.study.load import load_study
 from vtbench.study.meta import build_on_meta
-from vtbench.study.sizes import size_pairs
 
 
 def test_a_model_on_the_meta_device_has_no_data(study):
@@ -57,13 +55,6 @@ def test_a_range_of_lengths(study):
     short = facts(expand(study, set={"train.num_tokens": {"min": 1, "max": 3}}))[0]
     assert short.num_tokens == "1-3"
     assert short.training_flops < full.training_flops
-
-
-def test_size_pairs():
-    same = size_pairs(MixingConfig(inputs={"8x8": 1.0, "8x16": 3.0}))
-    assert same == {((8, 8), (8, 8)): 0.25, ((8, 16), (8, 16)): 0.75}
-    apart = size_pairs(MixingConfig(inputs={"8x8": 1.0, "16x16": 1.0}, targets={"32x32": 2.0}))
-    assert apart == {((8, 8), (32, 32)): 0.5, ((16, 16), (32, 32)): 0.5}
 
 
 def test_differences_are_said_and_equality_is_not(study):
