@@ -84,6 +84,7 @@ class Slurm:
         self.folder = folder
         self.nodes = [f"node{number}" for number in range(num_nodes)]
         self._daemons = {}
+        self._pending_since = {}
         (folder / "state").mkdir()
         (folder / "munge.key").write_bytes(secrets.token_bytes(128))
         (folder / "munge.key").chmod(0o400)
@@ -169,9 +170,14 @@ class Slurm:
         return dict(line.split() for line in lines if line)
 
     def nudge(self):
-        """Let requeued jobs start now, which Slurm lets wait for a minute or holds where a node was slow."""
-        for job_id, state in self.jobs().items():
-            if state == "PENDING":
+        """Let requeued jobs start now, which Slurm lets wait for a minute or holds where a node was slow.
+
+        Not within seconds of the requeue: a node refuses a job that starts in the second in which it was killed.
+        """
+        pending = [job_id for job_id, state in self.jobs().items() if state == "PENDING"]
+        self._pending_since = {job_id: self._pending_since.get(job_id, time.monotonic()) for job_id in pending}
+        for job_id, since in self._pending_since.items():
+            if time.monotonic() - since > 3:
                 self._run(["scontrol", "release", job_id])
                 self._run(["scontrol", "update", f"JobId={job_id}", "StartTime=now"])
 
