@@ -83,7 +83,7 @@ def pictures(num: int, side: int, cache_dir: Path) -> Pairs:
 
 
 def metrics(side: int) -> list[Metric]:
-    """Return all metrics of pairs that can be taken here over `NETWORK` or none, at this size."""
+    """Return all metrics of reconstructions that can be taken here over `NETWORK` or none, at this size."""
     found = []
     for name in METRICS.names():
         kind: type[Metric] = METRICS.load(name)
@@ -92,7 +92,7 @@ def metrics(side: int) -> list[Metric]:
             quantities = metric.quantities()
             networks = {each.network for each in quantities} - {None, NETWORK}
             fits = not networks and all(each.side in _SIDES and not each.perturb for each in quantities)
-            if not fits or name in _LEFT_OUT or (name == "ms_ssim" and side < 176):
+            if not (fits and metric.of_reconstructions) or name in _LEFT_OUT or (name == "ms_ssim" and side < 176):
                 continue
             kind.check()
         except VtbenchError:

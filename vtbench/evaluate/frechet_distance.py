@@ -77,8 +77,12 @@ class Sums:
         if self.n < 2:
             raise DataError(f"A covariance needs at least 2 images; there {'is' if self.n == 1 else 'are'} {self.n}.")
         mean = self.total / self.n
-        covariance = (self.products - self.n * np.outer(mean, mean)) / (self.n - 1)
-        return Statistics(self.n, self.origin + mean, (covariance + covariance.T) / 2)
+        # in place: with features by the thousand each matrix more costs as much as a product
+        covariance = np.outer(mean, mean)
+        covariance *= -self.n
+        covariance += self.products
+        covariance /= self.n - 1
+        return Statistics(self.n, self.origin + mean, covariance)
 
 
 def statistics(rows: Float[np.ndarray, "n dim"]) -> Statistics:
@@ -92,7 +96,16 @@ def statistics(rows: Float[np.ndarray, "n dim"]) -> Statistics:
 
 
 def root(covariance: Float64[np.ndarray, "dim dim"]) -> Float64[np.ndarray, "dim rank"]:
-    """Return R with R R^T = covariance; as many columns as there are eigenvalues above rounding."""
+    """Return R with R R^T = covariance, with as many columns as its rank.
+
+    By Cholesky, ten times faster, where that exists; else as many as there are eigenvalues above rounding.
+    """
+    try:
+        triangle: np.ndarray = np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        pass
+    else:
+        return triangle
     values, vectors = np.linalg.eigh(covariance)
     kept = values > max(values[-1], 0.0) * len(values) * np.finfo(np.float64).eps
     factor: np.ndarray = vectors[:, kept] * np.sqrt(values[kept])

@@ -5,15 +5,18 @@ taken away from the set's; with fewer, the products of all pairs of images are t
 Where only the produced images are few (samples of a generator against a training split), their products are those under
 the reference's covariance.
 
-NumPy alone: reports use it too.
+Parts are worked off side by side, each on one thread: BLAS's own threads gain little on an eigenvalue problem of this
+size. No torch: reports use it too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from jaxtyping import Float, Float64, Int
+from threadpoolctl import ThreadpoolController
 
 from vtbench.evaluate.frechet_distance import Statistics, Sums, frechet, root
 
@@ -33,14 +36,14 @@ def frechet_without_of_many(
             because its images are not the produced ones' originals.
         parts: positions of the images to leave out.
     """
-    fixed = None if rows[0] is not None else _factor(reference)
-    found = []
-    for part in parts:
+    fixed = None if rows[0] is not None else root(reference.covariance)
+
+    def distance(part: Positions) -> float:
         one = reference if rows[0] is None else _without(reference, rows[0][part])
         two = _without(produced, rows[1][part])
-        factor = _factor(one) if fixed is None else fixed
-        found.append(max(0.0, frechet(one.mean, one.covariance, two.mean, two.covariance, factor)))
-    return found
+        return max(0.0, frechet(one.mean, one.covariance, two.mean, two.covariance, fixed))
+
+    return _side_by_side(distance, parts)
 
 
 def frechet_without_of_few(reference: Rows, produced: Rows, parts: Sequence[Positions], *, paired: bool) -> list[float]:
@@ -55,8 +58,8 @@ def frechet_without_of_few(reference: Rows, produced: Rows, parts: Sequence[Posi
     one, two = _Side(reference), _Side(produced)
     products = one.centred @ two.centred.T
     everything = np.arange(len(reference))
-    found = []
-    for part in parts:
+
+    def distance(part: Positions) -> float:
         in_two = np.setdiff1d(np.arange(len(produced)), part)
         in_one = in_two if paired else everything
         block = products[np.ix_(in_one, in_two)]
@@ -66,8 +69,9 @@ def frechet_without_of_few(reference: Rows, produced: Rows, parts: Sequence[Posi
         cross = float(roots.sum()) / np.sqrt((len(in_one) - 1) * (len(in_two) - 1))
         (mean1, trace1), (mean2, trace2) = one.part(in_one), two.part(in_two)
         difference = mean1 - mean2
-        found.append(max(0.0, float(difference @ difference) + trace1 + trace2 - 2 * cross))
-    return found
+        return max(0.0, float(difference @ difference) + trace1 + trace2 - 2 * cross)
+
+    return _side_by_side(distance, parts)
 
 
 def frechet_of_few_without(reference: Statistics, produced: Rows, parts: Sequence[Positions]) -> list[float]:
@@ -82,11 +86,11 @@ def frechet_of_few_without(reference: Statistics, produced: Rows, parts: Sequenc
         parts: positions of the images to leave out, perhaps none; at least two must be left.
     """
     rows = produced.astype(np.float64) - reference.mean
-    turned = rows @ _factor(reference)
+    turned = rows @ root(reference.covariance)
     products, squares = turned @ turned.T, np.square(rows).sum(axis=1)
     trace = float(np.trace(reference.covariance))
-    found = []
-    for part in parts:
+
+    def distance(part: Positions) -> float:
         kept = np.setdiff1d(np.arange(len(rows)), part)
         num, mean = len(kept), rows[kept].mean(axis=0)
         block = products[np.ix_(kept, kept)]
@@ -94,8 +98,9 @@ def frechet_of_few_without(reference: Statistics, produced: Rows, parts: Sequenc
         cross = float(np.sqrt(np.maximum(np.linalg.eigvalsh(block / (num - 1)), 0.0)).sum())
         difference = float(mean @ mean)
         own_trace = (float(squares[kept].sum()) - num * difference) / (num - 1)
-        found.append(max(0.0, difference + trace + own_trace - 2 * cross))
-    return found
+        return max(0.0, difference + trace + own_trace - 2 * cross)
+
+    return _side_by_side(distance, parts)
 
 
 class _Side:
@@ -120,10 +125,9 @@ def _without(whole: Statistics, rows: Rows) -> Statistics:
     return (about_mean - Sums.of(rows, whole.mean)).statistics()
 
 
-def _factor(one: Statistics) -> Float64[np.ndarray, "dim rank"]:
-    """Return R with R R^T = the covariance: by Cholesky, many times faster than by eigenvalues, where that exists."""
-    try:
-        factor: np.ndarray = np.linalg.cholesky(one.covariance)
-    except np.linalg.LinAlgError:
-        return root(one.covariance)
-    return factor
+def _side_by_side(distance: Callable[[Positions], float], parts: Sequence[Positions]) -> list[float]:
+    """Return the distance without each part, as many at once as BLAS has threads."""
+    blas = ThreadpoolController().select(user_api="blas")
+    num_threads = max((library["num_threads"] for library in blas.info()), default=1)
+    with blas.limit(limits=1), ThreadPoolExecutor(num_threads) as threads:
+        return list(threads.map(distance, parts))

@@ -123,6 +123,7 @@ def test_a_killed_pass_goes_on_where_it_was(tiny, tmp_path, expected, place, cou
     assert references == 70 - first - (16 if place == "inside" else 0)  # a chunk's references come before its images
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_work_and_give_the_same_bits(tiny, tmp_path, expected):
     processes = [_start(tmp_path, RANK=str(rank), WORLD_SIZE="2") for rank in (0, 1)]
     results = [json.loads(process.communicate()[0]) for process in processes]

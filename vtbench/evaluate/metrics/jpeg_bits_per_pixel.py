@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -51,7 +52,9 @@ class JpegBitsPerPixel(PerImageMetric):
         """Return the bits a pixel of each pair."""
         errors = (reference.int() - produced.int()).square().double().mean(dim=(1, 2, 3)).tolist()
         images = reference.permute(0, 2, 3, 1).cpu().numpy()
-        bits = [equivalent_bits(image, _psnr(error)) for image, error in zip(images, errors, strict=True)]
+        # Pillow lets other threads run while it encodes and decodes
+        with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+            bits = list(threads.map(equivalent_bits, images, map(_psnr, errors)))
         pixels = reference.shape[-2] * reference.shape[-1]
         return torch.tensor(bits, dtype=torch.float64, device=reference.device) / pixels
 
@@ -59,9 +62,10 @@ class JpegBitsPerPixel(PerImageMetric):
 def equivalent_bits(image: UInt8[np.ndarray, "height width 3"], psnr_db: float) -> float:
     """Return the bits of the JPEG file of `image` that has this PSNR in dB, interpolated between qualities."""
     low, high = MIN_QUALITY, MAX_QUALITY
-    worst, best = _encode(image, low), _encode(image, high)
+    worst = _encode(image, low)
     if psnr_db <= worst[1]:
         return worst[0]
+    best = _encode(image, high)
     if psnr_db >= best[1]:
         return best[0]
     while high - low > 1:
