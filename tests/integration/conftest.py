@@ -108,3 +108,16 @@ def finished(tmp_path_factory, icons):
     assert code == 0, error
     yield place
     place.end()
+
+
+@pytest.fixture(scope="session")
+def benchmark_output():
+    """Return what a benchmark prints, run as a user runs it: without the shape checks of tests, which cost time."""
+
+    def run(script, *arguments):
+        command = [sys.executable, str(script), *map(str, arguments)]
+        process = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=script.parents[1])
+        assert process.returncode == 0, process.stderr
+        return process.stdout
+
+    return run

@@ -70,7 +70,6 @@ def _share(truth, intervals):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_jackknife_intervals_of_a_frechet_difference_cover_and_the_naive_bootstrap_does_not(frechet_trials):
     values, here, at_limit, naive = zip(*frechet_trials, strict=True)
     assert COVERED[0] <= _share(np.mean(values), here) <= COVERED[1]  # the truth at this number of images

@@ -72,6 +72,7 @@ def test_a_list_of_several_models_and_a_batch(figures):
     assert [row["resolution"] for row in found] == ["256x256", "64x64"]
 
 
+@pytest.mark.slow
 def test_tables_and_what_the_clock_says(call):
     models = ["vibetoken-ss", "vibetoken-ss-fixed16"]
     result = call("cost", *models, *SMALL, *TINY, "--measure", "--convention", "linear_only")

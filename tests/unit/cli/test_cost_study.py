@@ -40,6 +40,9 @@ def test_plan_run_and_report(call, study, folder):
     stale = call("report", "studies/small_cost.yaml", "--check")
     assert stale.exit_code == 2
     assert "README.md is stale: run `python -m vtbench run studies/small_cost.yaml`" in stale.stderr
+    again = call("report", "small_cost", "--from-data", "--root", "nowhere")
+    assert again.stdout == "report: reports/small_cost/index.html\n"
+    assert call("report", "small_cost", "--check").exit_code == 0
 
 
 def test_a_report_of_what_is_not_counted(call, study, folder):

@@ -57,6 +57,7 @@ def slurm(tmp_path, monkeypatch):
         path.chmod(0o755)
 
     put("scontrol", "echo 'MaxArraySize            = 4'")
+    put("srun", "exit 1")  # submitit looks whether it is there
     put("sbatch", '[ "$1" = --test-only ] && echo "sbatch: Job 9 to start at 2026-11-22T10:00:00" >&2')
     monkeypatch.setenv("PATH", str(tmp_path / "programs"), prepend=":")
     return put

@@ -39,7 +39,7 @@ def test_plan_run_and_report(call, study, folder):
     stale = call("report", "studies/small_protocols.yaml", "--check")
     assert stale.exit_code == 2
     assert "README.md is stale" in stale.stderr
-    assert call("report", "small_protocols").exit_code == 0
+    assert call("report", "small_protocols", "--from-data").exit_code == 0
     assert call("report", "small_protocols", "--check").exit_code == 0
 
 

@@ -8,3 +8,9 @@ def test_a_report_that_is_not_there(call):
     result = call("report", "studies/small.yaml", "--check")
     assert result.exit_code == 2
     assert "reports/small" in result.stderr
+
+
+def test_a_report_without_data_cannot_be_rendered_from_them(call):
+    result = call("report", "small", "--from-data")
+    assert result.exit_code == 2
+    assert "reports/small" in result.stderr

@@ -40,3 +40,5 @@ def test_run_report_again_and_status(call, edit, folder):
     assert other.stdout == "report: elsewhere/index.html\n"
     page.with_name("README.md").write_text("old")
     assert call("report", "small", "--check").exit_code == 2
+    assert call("report", "small", "--from-data", "--root", "nowhere").exit_code == 0
+    assert call("report", "small", "--check").exit_code == 0

@@ -25,6 +25,8 @@ def test_a_finished_search_is_reported_at_once(call, folder, searched):
     assert call("report", "small_search", "--check", "--report-dir", "report").exit_code == 0
     (folder / "report" / "README.md").write_text(text.replace("5 of 5", "4 of 5"))
     assert "is stale" in call("report", "small_search", "--check", "--report-dir", "report").stderr
+    assert call("report", "small_search", "--from-data", "--report-dir", "report").exit_code == 0
+    assert (folder / "report" / "README.md").read_text() == text
     assert call("report", "small_search", "--root", "store", "--report-dir", "report").exit_code == 0
     assert (folder / "report" / "README.md").read_text() == text
 

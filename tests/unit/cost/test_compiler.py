@@ -38,6 +38,7 @@ torch.randn(2, 3, device="meta").mul(2)
     run(COUNT + after)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("need", ["assert not torch._dynamo.is_compiling()", "import torch._inductor.config"])
 def test_whoever_needs_the_compiler_inside_gets_it(need):
     text = f"""

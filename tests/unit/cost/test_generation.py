@@ -12,6 +12,8 @@ from vtbench.models.tokenizers.vibetoken import VibeToken, VibeTokenConfig
 from vtbench.schema.cost import Workload
 from vtbench.schema.generation import GenerationConfig
 
+pytestmark = pytest.mark.slow
+
 SIZE = {"width": 32, "num_layers": 1, "num_heads": 2}
 
 

@@ -72,6 +72,7 @@ def test_a_job_makes_its_run_and_leaves_an_exit_file(store, make_job, requeued):
     assert requeued == []
 
 
+@pytest.mark.slow
 def test_usr2_saves_first_and_requeues_then(store, make_job, requeued):
     job = make_job(train__steps=100_000)
     meanwhile(lambda: os.kill(os.getpid(), signal.SIGUSR2), trains(store, job))
@@ -91,6 +92,7 @@ def test_usr2_saves_first_and_requeues_then(store, make_job, requeued):
     assert load_record(store, job.run_id).status == "interrupted"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("says", "requeues", "cause"),
     [
@@ -124,6 +126,7 @@ def test_usr2_that_comes_late_does_not_end_slurms_commands(store, make_job, requ
     assert (attempt.requeued, requeued) == (True, [1])
 
 
+@pytest.mark.slow
 def test_a_job_that_cannot_be_queued_again_says_why(store, make_job, monkeypatch):
     monkeypatch.setattr(job_module, "RETRY_SECONDS", (0.0,))
     job = make_job(train__steps=100_000)

@@ -150,6 +150,7 @@ def alive(pid):
         return False
 
 
+@pytest.mark.slow
 def test_a_generator_waits_for_its_tokenizer_though_slots_are_free(store, make_generator_plan):
     plan = make_generator_plan()
     first, second = (plan.runs[cell.run_id] for cell in plan.cells)

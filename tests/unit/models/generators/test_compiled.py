@@ -51,7 +51,9 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize(
+    "name", [name if name == "llamagen" else pytest.param(name, marks=pytest.mark.slow) for name in OPTIONS]
+)
 def test_one_graph_serves_all_places_and_gives_the_outputs_of_the_whole_sequence(name):
     # a process of its own: the annotations that tests check are no code that can be traced
     command = [sys.executable, "-c", SCRIPT, name, json.dumps(OPTIONS[name])]
