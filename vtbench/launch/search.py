@@ -111,8 +111,7 @@ def run_search(
             if len(ledger.told) == len(ledger.trials):
                 ledger = _ask(request, ledger, proposals, wanted, problem)
                 save_ledger(store, base.id, ledger)
-            if valid := [trial for trial in ledger.trials if trial.run_ids]:
-                save_plan(store, request.plan(valid))
+            _save_plan(store, request, ledger)
             batch = _Batch(store, request, ledger)
             told = batch.make(make, retry, fresh)
             ledger = ledger.model_copy(update={"trials": (*batch.earlier, *told)})
@@ -121,7 +120,13 @@ def run_search(
             save_ledger(store, base.id, ledger)
             for trial in told:
                 on_told(trial)
+        _save_plan(store, request, ledger)  # the study's words may be new where no trial is
     return ledger
+
+
+def _save_plan(store: Store, request: SearchRequest, ledger: SearchLedger) -> None:
+    if valid := [trial for trial in ledger.trials if trial.run_ids]:
+        save_plan(store, request.plan(valid))
 
 
 def _ask(

@@ -37,10 +37,12 @@ class PrunerConfig(Frozen):
 
     name: Literal["none", "median", "percentile", "successive_halving", "hyperband"] = "none"
     value: str = "loss"
-    """A value of the training log; each report is its mean over the log lines since the report before."""
+    """A value of the training log; what is compared at a step is its mean over the last log lines before it."""
     direction: Direction = "min"
     shares: tuple[PositiveFloat, ...] = (0.25, 0.5, 0.75)
     """After which shares of its training steps a trial is looked at."""
+    window: PositiveFloat = 0.1
+    """The log lines of this share of the training, before each look, are averaged; the first ones say little."""
     num_startup_trials: NonNegativeInt = 5
     """`median`, `percentile`: finished trials before any is pruned."""
     percentile: PositiveFloat = 25.0
@@ -52,6 +54,8 @@ class PrunerConfig(Frozen):
     def _check_values(self) -> PrunerConfig:
         if not self.shares or list(self.shares) != sorted(set(self.shares)) or self.shares[-1] >= 1:
             raise ValueError("shares must be rising numbers below 1, at least one: parts of the training")
+        if self.window > 1:
+            raise ValueError("window is a share of the training, at most 1")
         if self.percentile > 100:
             raise ValueError("percentile is a share in percent, at most 100")
         if self.reduction_factor < 2:

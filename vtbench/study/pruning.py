@@ -39,8 +39,8 @@ class Decision:
 def logged_reports(pruner: PrunerConfig, logs: Sequence[Sequence[Mapping[str, Any]]], num_steps: int) -> Reports:
     """Return what a trial has to report so far.
 
-    A value at step s is the mean over the log lines since the stated step before, then over the seeds. It exists once
-    every seed has logged a line of step s or later.
+    A value at step s is the mean over the log lines of the `window` before s, or the last line before s if that has
+    none, then over the seeds. It exists once every seed has logged a line of step s or later.
 
     Args:
         pruner: when it looks, and at what.
@@ -48,14 +48,12 @@ def logged_reports(pruner: PrunerConfig, logs: Sequence[Sequence[Mapping[str, An
         num_steps: of training.
     """
     reports: list[tuple[int, float]] = []
-    before = 0
     for step in pruner.steps(num_steps):
-        means = [_mean(lines, pruner.value, before, step) for lines in logs]
+        means = [_mean(lines, pruner.value, step - pruner.window * num_steps, step) for lines in logs]
         known = [mean for mean in means if mean is not None]
         if len(known) < len(means) or not means:
             break
         reports.append((step, sum(known) / len(known)))
-        before = step
     return tuple(reports)
 
 
@@ -90,10 +88,12 @@ def decide(search: SearchConfig, earlier: Sequence[Trial], number: int, reports:
     return Decision(pruned=pruned, reported=reports[:seen], rungs=rungs)
 
 
-def _mean(lines: Sequence[Mapping[str, Any]], name: str, begin: int, end: int) -> float | None:
+def _mean(lines: Sequence[Mapping[str, Any]], name: str, begin: float, end: int) -> float | None:
     if not any(int(line["step"]) >= end for line in lines):
         return None
-    values = [float(line[name]) for line in lines if begin <= int(line["step"]) < end and line.get(name) is not None]
+    known = [(int(line["step"]), float(line[name])) for line in lines if line.get(name) is not None]
+    past = [(step, value) for step, value in known if step < end]
+    values = [value for step, value in past if step >= begin] or [value for _, value in past[-1:]]
     return sum(values) / len(values) if values else None
 
 

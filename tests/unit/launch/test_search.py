@@ -55,6 +55,15 @@ def test_an_equal_trial_is_reused_and_more_trials_go_on(make_search, store, answ
     assert first.trials[0].run_ids[0] not in answer.made[made:]
 
 
+def test_new_words_of_a_study_are_kept_without_a_new_trial(make_search, store, answer):
+    run_search(store, request_of(make_search()), answer)
+    made = len(answer.made)
+    words = request_of(make_search(("question: ", "question: Put better, ")))
+    run_search(store, words, answer)
+    assert len(answer.made) == made
+    assert load_plan(store, PLAN).study.question.startswith("Put better, ")
+
+
 class Killed(BaseException):
     """What stands for kill -9 where only this process is to survive."""
 

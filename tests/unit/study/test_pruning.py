@@ -18,12 +18,23 @@ def with_pruner(study, **changes):
     return study.search.model_copy(update={"pruner": MEDIAN.model_copy(update=changes)})
 
 
-def test_reports_are_means_since_the_last_one_over_seeds():
-    assert logged_reports(MEDIAN, [log(8.0, 4.0)], 8) == ()
-    assert logged_reports(MEDIAN, [log(8.0, 4.0, 3.0)], 8) == ((2, 6.0),)
-    assert logged_reports(MEDIAN, [log(8.0, 4.0, 3.0, 1.0, 0.0)], 8) == ((2, 6.0), (4, 2.0))
-    assert logged_reports(MEDIAN, [log(8.0, 4.0, 3.0), log(2.0, 2.0, 3.0)], 8) == ((2, 4.0),)
-    assert logged_reports(MEDIAN, [log(8.0, 4.0, 3.0), log(2.0, 2.0)], 8) == ()
+def test_reports_are_means_of_the_last_lines_over_seeds():
+    wide = MEDIAN.model_copy(update={"window": 0.25})
+    assert logged_reports(wide, [log(8.0, 4.0)], 8) == ()
+    assert logged_reports(wide, [log(8.0, 4.0, 3.0)], 8) == ((2, 6.0),)
+    assert logged_reports(wide, [log(8.0, 4.0, 3.0, 1.0, 0.0)], 8) == ((2, 6.0), (4, 2.0))
+    assert logged_reports(wide, [log(8.0, 4.0, 3.0), log(2.0, 2.0, 3.0)], 8) == ((2, 4.0),)
+    assert logged_reports(wide, [log(8.0, 4.0, 3.0), log(2.0, 2.0)], 8) == ()
+
+
+def test_the_first_steps_do_not_count_and_one_line_always_does():
+    """Early steps of a fast and a slow starter differ by more than what they differ by where they are compared."""
+    narrow = MEDIAN.model_copy(update={"window": 0.125})
+    assert logged_reports(narrow, [log(80.0, 4.0, 3.0, 1.0, 0.0)], 8) == ((2, 4.0), (4, 1.0))
+    sparse = [line for line in log(80.0, 9.0, 3.0, 2.0, 0.0) if line["step"] % 4 == 0]
+    assert logged_reports(narrow, [sparse], 8) == ((2, 80.0), (4, 80.0))
+    late = [line for line in log(80.0, 9.0, 3.0, 2.0, 0.0) if line["step"] >= 3]
+    assert logged_reports(narrow, [late], 8) == ()
 
 
 def test_a_trial_above_the_median_is_pruned_at_the_first_step_that_shows_it(make_search):
