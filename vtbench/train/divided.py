@@ -5,15 +5,32 @@ A checkpoint of a divided model is the one that a single process would have writ
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from torch import Tensor
-from torch.distributed.tensor import DTensor, distribute_tensor
+
+if TYPE_CHECKING:
+    from torch.distributed.fsdp import FSDPModule
+    from torch.distributed.tensor import DTensor
+
+
+def is_divided(value: object) -> TypeGuard[DTensor]:
+    """Return whether a value is a tensor that several processes hold in pieces."""
+    # whoever made one has imported the module, which takes a second that no other command should pay
+    module = sys.modules.get("torch.distributed.tensor")
+    return module is not None and isinstance(value, module.DTensor)
+
+
+def is_divided_model(model: object) -> TypeGuard[FSDPModule]:
+    """Return whether a model's weights are held so."""
+    module = sys.modules.get("torch.distributed.fsdp")
+    return module is not None and isinstance(model, module.FSDPModule)
 
 
 def local(tensor: Tensor) -> Tensor:
     """Return this process's piece of a tensor, sharing its memory; a whole one is returned as it is."""
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+    return tensor.to_local() if is_divided(tensor) else tensor
 
 
 def whole(tree: Any, keep: bool = True) -> Any:
@@ -27,7 +44,7 @@ def whole(tree: Any, keep: bool = True) -> Any:
         return {key: whole(value, keep) for key, value in tree.items()}
     if isinstance(tree, list | tuple):
         return type(tree)(whole(value, keep) for value in tree)
-    if isinstance(tree, DTensor):
+    if is_divided(tree):
         full = tree.full_tensor()
         return full.cpu() if keep else None
     return tree
@@ -35,7 +52,9 @@ def whole(tree: Any, keep: bool = True) -> Any:
 
 def alike(tensor: Tensor, model: Tensor) -> Tensor:
     """Return a whole tensor divided as `model` is; each process gives the same whole one and keeps its piece."""
-    if not isinstance(model, DTensor):
+    if not is_divided(model):
         return tensor
+    from torch.distributed.tensor import distribute_tensor
+
     moved = tensor.to(model.device)
     return distribute_tensor(moved, model.device_mesh, model.placements, src_data_rank=None)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from vtbench.errors import TrainingError
 from vtbench.schema.run import OptimizerConfig
 from vtbench.train.divided import alike
 from vtbench.train.parallel import layers
@@ -72,8 +73,21 @@ def _layer_matrices(model: nn.Module) -> set[int]:
     return {id(m.weight) for layer in layers(model) for m in layer.modules() if isinstance(m, nn.Linear)}
 
 
+def misfit(model: nn.Module, config: OptimizerConfig) -> str | None:
+    """Return why an optimiser does not suit a model and what would, or None if it does."""
+    if config.name == "muon" and not _layer_matrices(model):
+        return "muon updates the matrices of stacked layers, and this model has none; write name: adamw"
+    return None
+
+
 def build_optimizers(model: nn.Module, config: OptimizerConfig) -> Optimizers:
-    """Return the optimisers of `model`'s trainable parameters; each parameter is in exactly one group."""
+    """Return the optimisers of `model`'s trainable parameters; each parameter is in exactly one group.
+
+    Raises:
+        TrainingError: the optimiser has nothing to update in such a model.
+    """
+    if why := misfit(model, config):
+        raise TrainingError(f"train.optimizer: {why}")
     parameters = [p for p in model.parameters() if p.requires_grad]
     matrices = _layer_matrices(model) if config.name == "muon" else set()
     rest = [p for p in parameters if id(p) not in matrices]

@@ -15,14 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from vtbench.distributed import collectives
 from vtbench.models.nn.step_state import step_states
-from vtbench.train.divided import local
+from vtbench.train.divided import is_divided, is_divided_model, local
 
 _NAMES = signature(DistributedDataParallel).parameters
 _KEEP_STATE: dict[str, Any] = {
@@ -42,6 +39,9 @@ def divide(model: nn.Module, device: torch.device) -> set[nn.Parameter]:
     """
     if not collectives.together():
         return set()
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
     whole = {p for part in step_states(model) if isinstance(part, nn.Module) for p in part.parameters()}
     # The model's output is a view. What torch warns of, changing it in place, is done nowhere.
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view", category=UserWarning)
@@ -81,7 +81,7 @@ class Exchange:
     def __init__(self, model: nn.Module, whole: set[nn.Parameter], compiled: bool = False) -> None:
         self._model, self._whole = model, whole
         self._copies: DistributedDataParallel | None = None
-        if collectives.together() and not isinstance(model, FSDPModule):
+        if collectives.together() and not is_divided_model(model):
             # A codebook that is not used yet gives no gradient. State needs no broadcast: all processes agree on it.
             self._copies = DistributedDataParallel(model, find_unused_parameters=True, **_KEEP_STATE)
         runs: Callable[..., Any] = self._copies or model
@@ -90,7 +90,7 @@ class Exchange:
     @contextmanager
     def part(self, last: bool) -> Iterator[None]:
         """Run forward and backward of a part of the batch inside; with the last one, gradients are exchanged."""
-        if isinstance(self._model, FSDPModule):
+        if is_divided_model(self._model):
             self._model.set_requires_gradient_sync(last)
         elif self._copies is not None and not last:
             with self._copies.no_sync():
@@ -100,20 +100,22 @@ class Exchange:
 
     def finish(self) -> None:
         """Exchange what the last part's backward has not."""
-        if isinstance(self._model, FSDPModule):
-            collectives.mean_gradients(in_order(self._model, self._whole))
+        model = self._model
+        if is_divided_model(self._model):
+            collectives.mean_gradients(in_order(model, self._whole))
 
     def clip(self, limit: float) -> Tensor:
         """Scale gradients so that their norm is at most `limit`, and return the norm before, the same in all."""
-        if not isinstance(self._model, FSDPModule):
-            return nn.utils.clip_grad_norm_(self._model.parameters(), limit)
-        gradients = [parameter.grad for parameter in self._model.parameters() if parameter.grad is not None]
+        parameters = list(self._model.parameters())
+        if not is_divided_model(self._model):
+            return nn.utils.clip_grad_norm_(parameters, limit)
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         squares = {
             True: torch.zeros((), device=gradients[0].device),
             False: torch.zeros((), device=gradients[0].device),
         }
         for gradient in gradients:
-            squares[isinstance(gradient, DTensor)] += local(gradient).float().square().sum()
+            squares[is_divided(gradient)] += local(gradient).float().square().sum()
         dist.all_reduce(squares[True])
         norm = (squares[True] + squares[False]).sqrt()
         factor = (limit / (norm + 1e-6)).clamp(max=1.0)

@@ -2,6 +2,7 @@ import pytest
 import torch
 from torch import nn
 
+from vtbench.errors import TrainingError
 from vtbench.models.nn.causal import CausalConfig, CausalTransformer
 from vtbench.models.nn.transformer import Block
 from vtbench.schema.run import OptimizerConfig
@@ -114,3 +115,11 @@ def test_every_member_steps_and_forgets(model, optimizer_config):
     assert not any(torch.equal(parameter, before[name]) for name, parameter in model.named_parameters())
     optimizers.zero_grad()
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_muon_has_nothing_to_do_in_a_model_without_stacked_matrices():
+    convolutions = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 3, 3))
+    with pytest.raises(TrainingError, match="this model has none; write name: adamw"):
+        build_optimizers(convolutions, OptimizerConfig(name="muon"))
+    (member,) = build_optimizers(convolutions, OptimizerConfig(name="adamw")).members
+    assert len(member.param_groups) == 2
