@@ -70,6 +70,6 @@ def test_the_end_waits_for_threads_exit_functions_and_output():
 
 
 def test_a_reader_that_is_gone_is_no_fault():
-    command = f"{sys.executable} -m vtbench list | head -n 1"
+    command = f"{sys.executable} -m vtbench list | true"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,14 @@ from vtbench.study.search import SEARCH
 
 DATA_FILE = "data.json"
 
+_RENDERERS = {
+    TRAINING: "vtbench.report.render",
+    COST: "vtbench.report.cost_study",
+    PROTOCOLS: "vtbench.report.protocol_study",
+    SEARCH: "vtbench.report.search",
+}
+"""Modules that render and check a kind of report; matplotlib comes with them, and takes a second."""
+
 
 def report(
     study: Annotated[
@@ -37,6 +46,9 @@ def report(
     ],
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; fail if the report is not what its data give today.")
+    ] = False,
+    from_data: Annotated[
+        bool, typer.Option("--from-data", help="Render a committed report again from its own data; needs no runs.")
     ] = False,
     root: RootOption = None,
     report_dir: Annotated[
@@ -48,15 +60,19 @@ def report(
 ) -> None:
     """Write the report of what is in the store, finished or not; or check a committed one.
 
-    A cell without a result is shown as missing. `--check` needs no store: a report's folder holds its own data.
+    A cell without a result is shown as missing. `--check` and `--from-data` need no store: a report's folder holds its
+    own data.
 
     Example: `python -m vtbench report pos_embed --check`
     """
+    plan_id = study if "@" in study else f"{_name(study)}@{DEFAULT_PROFILE}"
+    folder = report_dir if report_dir is not None else report_folder(plan_id)
     if check:
-        plan_id = study if "@" in study else f"{_name(study)}@{DEFAULT_PROFILE}"
-        folder = report_dir if report_dir is not None else report_folder(plan_id)
         _check(folder)
         say(f"{folder} is up to date")
+        return
+    if from_data:
+        say(f"report: {_render(folder)}")
         return
     store = open_store(root)
     path = _study_path(study)
@@ -83,34 +99,35 @@ def report(
 
 def _check(folder: Path) -> None:
     """Raise a `StoreError` if a report is stale; its data say what kind of report it is."""
-    path = folder / DATA_FILE
-    data = read_json(path) if path.exists() else {}
-    kind = data.get("kind", TRAINING) if isinstance(data, dict) else TRAINING
-    # matplotlib comes with these, and takes a second
-    if kind == TRAINING:
-        from vtbench.report import render
-
-        render.check(folder)
-    elif kind == COST:
-        from vtbench.report import cost_study
-
-        cost_study.check(folder)
-    elif kind == PROTOCOLS:
-        from vtbench.report import protocol_study
-
-        protocol_study.check(folder)
-    elif kind == SEARCH:
-        from vtbench.report import search
-
-        search.check(folder)
-    elif kind == CLAIMS:
+    kind = _kind(folder)
+    if kind == CLAIMS:
         from vtbench.report.claims import check_claims
 
         check_claims(folder, load_claims(models=load_cards()))
     else:
-        raise StoreError(
-            f"{path}: '{kind}' is no kind of report.{suggest(str(kind), (TRAINING, COST, PROTOCOLS, SEARCH, CLAIMS))}"
-        )
+        import_module(_RENDERERS[kind]).check(folder)
+
+
+def _render(folder: Path) -> Path:
+    """Render a report again from its own data."""
+    kind = _kind(folder)
+    if kind == CLAIMS:
+        from vtbench.report.claims import load_audit, render_claims
+
+        return render_claims(load_audit(folder), folder)
+    path: Path = import_module(_RENDERERS[kind]).render(folder)
+    return path
+
+
+def _kind(folder: Path) -> str:
+    """Return what kind of report a folder holds; one without data counts as a training study's."""
+    path = folder / DATA_FILE
+    data = read_json(path) if path.exists() else {}
+    kind = str(data.get("kind", TRAINING)) if isinstance(data, dict) else TRAINING
+    known = (*_RENDERERS, CLAIMS)
+    if kind not in known:
+        raise StoreError(f"{path}: '{kind}' is no kind of report.{suggest(kind, known)}")
+    return kind
 
 
 def _study_path(study: str) -> Path | None:

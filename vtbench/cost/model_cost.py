@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from vtbench.cost.activations import BYTES_PER_FLOAT, live_bytes, saved_bytes
 from vtbench.cost.calls import Head, Predict, Prefill, Reconstruct, Sequence, Step, conditions
+from vtbench.cost.compiler import without_compiler
 from vtbench.cost.estimates import num_parameters
 from vtbench.cost.flops import FlopCount, count_twin, on_meta
 from vtbench.cost.sampling import sum_steps
@@ -57,9 +58,10 @@ def count_model(name: str, model: Tokenizer | Generator, workload: Workload) -> 
         ResolutionError: the model cannot handle this size, patch or number of tokens.
         CostError: an operation of the model cannot be counted.
     """
-    if isinstance(model, Generator):
-        return _generator(name, model, workload)
-    return _tokenizer(name, model, workload)
+    with without_compiler():
+        if isinstance(model, Generator):
+            return _generator(name, model, workload)
+        return _tokenizer(name, model, workload)
 
 
 def _tokenizer(name: str, model: Tokenizer, workload: Workload) -> ModelCost:

@@ -7,6 +7,7 @@ Beside them stand what validation images get in the place of samples: the best t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,9 @@ from vtbench.schema.record import MetricValue
 
 REAL = "_real"
 """Ends the name of a value that validation images got in the place of samples."""
+
+MOST_PIXELS = 700_000
+"""Of a grid of samples in a report: nine classes of eight images at 96x96 fit, of two at 192x192."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,14 +136,18 @@ class Generation:
             values.append(value)
         return values
 
-    def picture_rows(self, point: GenerationPoint) -> list[UInt8[Tensor, "num 3 height width"]]:
-        """Return the samples that a report shows: the first of the first classes, a batch a class."""
-        source = self._source(point)
-        rows = self._selection.shown(self._sampler.num_classes, self._config.num_shown)[
-            : self._config.num_classes_shown
-        ]
+    def picture_rows(self, point: GenerationPoint) -> list[tuple[int, UInt8[Tensor, "num 3 height width"]]]:
+        """Return the samples that a report shows: the first of the first classes, a class and its batch each.
+
+        Of large images there are fewer of each class, so that all together are at most `MOST_PIXELS`, but always one.
+        """
+        source, config = self._source(point), self._config
+        num_classes = min(self._sampler.num_classes, config.num_classes_shown)
+        fitting = MOST_PIXELS // (num_classes * math.prod(parse_resolution(point.resolution)))
+        rows = self._selection.shown(self._sampler.num_classes, min(config.num_shown, max(1, fitting)))[:num_classes]
         images = source.some([position for row in rows for position in row])
-        return list(images.split([len(row) for row in rows]))
+        labels = [int(self._selection.labels[row[0]]) for row in rows]
+        return list(zip(labels, images.split([len(row) for row in rows]), strict=True))
 
     def nearest_pairs(self, point: GenerationPoint, num: int) -> tuple[Tensor, Tensor]:
         """Return the samples that are nearest to a training image, and those images: uint8, (num, 3, height, width)."""

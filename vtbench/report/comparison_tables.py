@@ -51,10 +51,14 @@ def differences(results: Results) -> Table | None:
     metrics = [metric for metric in dict.fromkeys([results.main_metric, PSNR]) if metric in results.metrics]
     places = [(metric, point) for metric in metrics for point in results.compared_points(metric)]
     found = [{each.row.label: each for each in against_reference(results, *at)} for at in places]
-    compared = [row.label for row in results.rows if results.reference_of(row) not in (None, row)]
+    compared = [row for row in results.rows if results.reference_of(row) not in (None, row)]
     if not compared:
         return None
-    rows = tuple((label, *(difference_text(column.get(label)) for column in found)) for label in compared)
+    columns_of = list(zip(places, found, strict=True))
+    rows = tuple(
+        (row.label, *(_difference(results, row, at, all_of.get(row.label)) for (_, at), all_of in columns_of))
+        for row in compared
+    )
     columns = [Column("Arm", numeric=False), *(Column(at.label, display(name).heading) for name, at in places)]
     notes = [_RULE if len(results.plan.seeds) > 1 else _ONE_SEED, *_levels(each for f in found for each in f.values())]
     return Table(f"Difference to {results.reference_title}", tuple(columns), rows, tuple(notes))
@@ -126,6 +130,11 @@ def image_by_image(results: Results) -> Table | None:
 
 def _pairs_of(results: Results, metric: str) -> list[ImagePair]:
     return [pair for point in results.compared_points(metric) for pair in results.image_pairs(metric, point)]
+
+
+def _difference(results: Results, row: Row, point: Point, found: Comparison | None) -> str:
+    rows = (row, results.reference_of(row))
+    return difference_text(found) if all(one is not None and results.is_asked(one, point) for one in rows) else NONE
 
 
 def difference_text(found: Comparison | None) -> str:

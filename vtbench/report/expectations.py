@@ -1,4 +1,4 @@
-"""What a study expected before its runs, held against what came out.
+"""What a study expected, held against what came out.
 
 Each expectation of the study file is tested wherever it speaks of; the verdicts are *held*, *contradicted* and
 *not shown*, which is neither: the interval leaves both open.

@@ -53,7 +53,18 @@ def _place(results: Results, point: Point) -> str:
         return "Whole run"
     if point.route is not None:
         return point.label
-    return f"{point.label} ({'a training size' if results.is_trained(point) else 'not trained at'})"
+    return f"{point.label} ({_trained(results, point)})"
+
+
+def _trained(results: Results, point: Point) -> str:
+    """Return whether a point's size is a training size, and of which arms if not of all."""
+    rows = results.rows_trained_at(point.resolution or "")
+    if not rows:
+        return "not trained at"
+    if len(rows) == len(results.rows):
+        return "a training size"
+    several = f"{len(rows)} of {len(results.rows)} arms"
+    return f"a training size of {_listed([row.label for row in rows]) if len(rows) <= 3 else several} alone"
 
 
 def _point(results: Results, metric: str, point: Point) -> str:
@@ -66,7 +77,7 @@ def _point(results: Results, metric: str, point: Point) -> str:
     )
     order = _listed([f"{row.label} {spread_text(spreads[row.label], len(row.runs))}" for _, row in ranked])
     parts = [f"{order}." if order else "No value."]
-    missing = [label for label, found in spreads.items() if found is None]
+    missing = [row.label for row in results.rows if spreads[row.label] is None and results.is_asked(row, point)]
     if missing:
         parts.append(f"Missing: {_listed(missing)}.")
     if len(results.plan.seeds) > 1 and order:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vtbench.report.generation_growth import growth_table
 from vtbench.report.metrics import (
     COST,
     GFLOPS,
@@ -57,7 +58,8 @@ def generation_measurements(results: Results) -> list[Table]:
         packs[-1].append(metric)
     tables = [_table(results, pack) for pack in packs if pack]
     once = in_order({name for name in results.metrics if results.points_of(name) == [RUN]})
-    return [*tables, *([_once(results, once)] if once else [])]
+    growth = growth_table(results)
+    return [*tables, *([growth] if growth else []), *([_once(results, once)] if once else [])]
 
 
 def _sizes(results: Results, metric: str) -> list[str]:
@@ -90,6 +92,8 @@ def _once(results: Results, metrics: Sequence[str]) -> Table:
 
 def _cell(results: Results, row: Row, metric: str, point: Point) -> str:
     """Return mean and spread over seeds; of one seed the interval over images."""
+    if not results.is_asked(row, point):
+        return NONE
     text = spread_text(results.spread(row, metric, point), len(row.runs))
     value = results.value(row, next(iter(row.runs)), metric, point)
     if len(row.runs) > 1 or value is None or value.interval is None:

@@ -138,8 +138,8 @@ def in_order(metrics: set[str]) -> list[str]:
 
 
 def number(value: float) -> str:
-    """Return a number with the digits worth reading for its size, thousands separated."""
-    return f"{value:,.{decimals(value)}f}"
+    """Return a number with the digits worth reading for its size, thousands separated and a minus as long as a plus."""
+    return f"{value:,.{decimals(value)}f}".replace("-", "−")
 
 
 def decimals(value: float) -> int:

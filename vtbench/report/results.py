@@ -15,7 +15,7 @@ from vtbench.report.statistics import Spread, spread
 from vtbench.schema.base import parse_resolution
 from vtbench.schema.generation import Sampling
 from vtbench.schema.protocol import require_same
-from vtbench.study.expectations import training_sizes
+from vtbench.study.expectations import sizes_of, training_sizes
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,11 @@ class Results:
         """Return whether any of the runs was trained to reconstruct at a point's size."""
         return point.route is None and point.resolution in self.training_sizes
 
+    def rows_trained_at(self, resolution: str) -> list[Row]:
+        """Return the rows whose runs were trained at a size."""
+        configs = [(row, self.plan.runs[next(iter(row.runs.values()))].config) for row in self.rows]
+        return [row for row, config in configs if resolution in sizes_of(config)]
+
     @cached_property
     def drawn_rows(self) -> list[Row]:
         """The rows that plots show: all, or of more than `MOST_DRAWN` the best one of each arm.
@@ -201,6 +206,14 @@ class Results:
     def image_pairs(self, metric: str, point: Point) -> list[ImagePair]:
         """Return the comparisons of arms over images in a metric at a point."""
         return self._image_pairs.get((metric, point), [])
+
+    def is_asked(self, row: Row, point: Point) -> bool:
+        """Return whether a row is measured at a point; a generator whose tokens stand on a grid has one size."""
+        generator = self.plan.runs[next(iter(row.runs.values()))].config.generator
+        generation = self.plan.evaluate.generation
+        if generator is None or generation is None or point.resolution is None:
+            return True
+        return any(asked.resolution == point.resolution for asked in generator.points(generation))
 
     def spread(self, row: Row, metric: str, point: Point) -> Spread | None:
         """Return mean and spread over the seeds, or None if no seed has a value."""

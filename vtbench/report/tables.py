@@ -117,6 +117,8 @@ def _marked(results: Results, places: Sequence[tuple[str, Point]]) -> frozenset[
 
 
 def _measured_cell(results: Results, row: Row, metric: str, point: Point) -> str:
+    if not results.is_asked(row, point):
+        return NONE
     text = spread_text(results.spread(row, metric, point), len(row.runs))
     if len(row.runs) > 1:
         return text

@@ -17,6 +17,7 @@ from vtbench.errors import StoreError, suggest
 from vtbench.report.gather import DATA_FILE, ReportData
 from vtbench.report.gather import load as load_report
 from vtbench.report.image_pairs import image_values
+from vtbench.schema.generation import Sampling
 from vtbench.schema.record import RunRecord
 from vtbench.schema.study import Cell, StudyPlan
 from vtbench.store import query
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 DEFAULT_PROFILE = "tiny"
 _REPORTS = Path("reports")
 _VALUE_COLUMNS = ("metric", "resolution", "num_tokens", "route", "value", "num_samples", "protocol", "low", "high")
+_SAMPLING_COLUMNS = tuple(Sampling.model_fields)
 _IMAGE_COLUMNS = ("metric", "resolution", "num_tokens", "route", "image", "value")
 Rows = list[dict[str, Any]]
 
@@ -75,11 +77,13 @@ class StudyResults:
 
         Further columns: `metric`, `resolution`, `num_tokens` (missing: the model's full length), `route` (missing:
         input and output have that resolution), `num_samples`, and `protocol`, the fingerprint of how it was measured. A
-        cell without values has no row.
+        cell without values has no row. Studies of generators have `cfg_scale`, `top_k`, `top_p` and `temperature` too,
+        missing where nothing was sampled.
         """
         by_run = self._values_of_report() if self._report is not None else self._values_of_store()
         rows = [{**self._head(cell), **row} for cell in self.plan.cells for row in by_run.get(cell.run_id, ())]
-        return self._frame(rows, _VALUE_COLUMNS)
+        sampled = any(row["cfg_scale"] is not None for row in rows)
+        return self._frame(rows, (*_VALUE_COLUMNS, *(_SAMPLING_COLUMNS if sampled else ())))
 
     @cached_property
     def curves(self) -> pandas.DataFrame:
@@ -159,6 +163,7 @@ class StudyResults:
                 {
                     "metric": value.name,
                     **_point(value.params),
+                    **{name: value.params.get(name) for name in _SAMPLING_COLUMNS},
                     "value": value.value,
                     "num_samples": value.num_samples,
                     "protocol": value.protocol,
@@ -175,7 +180,8 @@ class StudyResults:
         for value in self._report.values if self._report is not None else ():
             ends = dict(zip(("low", "high"), value.interval or (None, None), strict=True))
             fields = value.model_dump(include={name for name in _VALUE_COLUMNS if name not in ends})
-            found.setdefault(value.run_id, []).append({**fields, **ends})
+            sampling = dict(value.sampling) if value.sampling is not None else dict.fromkeys(_SAMPLING_COLUMNS)
+            found.setdefault(value.run_id, []).append({**fields, **ends, **sampling})
         return found
 
     def _log(self, run_id: str) -> Rows:

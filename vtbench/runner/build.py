@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from vtbench.cost.compiler import without_compiler
 from vtbench.errors import StudyError, suggest
 from vtbench.models.generators import GENERATORS
 from vtbench.models.generators.base import Generator
@@ -60,7 +62,7 @@ def build_card(
         config = kind.Config.model_validate_json(canonical_json(component.options))
     except ValidationError as error:
         raise StudyError("\n".join(_mistakes(error, kind.Config, component.name))) from error
-    with torch.device(device):
+    with torch.device(device), without_compiler() if str(device) == "meta" else nullcontext():
         model: Tokenizer | Generator = kind(config)
     return model
 

@@ -1,4 +1,4 @@
-"""What a study expects before its runs, so that its report can say whether it came out."""
+"""What a study expects, so that its report can say whether it came out."""
 
 from __future__ import annotations
 

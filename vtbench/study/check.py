@@ -23,6 +23,7 @@ from vtbench.study.expectations import place_problems
 from vtbench.study.meta import build_on_meta, generator_on_meta, is_ours
 from vtbench.study.problems import Locate, dotted, join
 from vtbench.study.yaml_file import KeyPath
+from vtbench.train.optim import misfit
 
 Problem = tuple[KeyPath, str]
 """Path of the value at fault, and what is wrong."""
@@ -85,14 +86,14 @@ class _Checks:
 
     def problems(self, config: RunConfig) -> list[Problem]:
         """Return what is wrong with a run's data, losses and tokenizer."""
-        sizes = config.mixing.model_dump_json(), str(config.train.num_tokens)
+        training = config.mixing.model_dump_json(), str(config.train.num_tokens), config.train.optimizer.name
         generator = [] if config.generator is None else list(self._generator(config, config.generator))
         return [
             *generator,
             *_parallel_problems(config),
             *self._once(("data", config.data.model_dump_json()), self._data, config),
             *self._once(("losses", config.losses.model_dump_json()), _loss_problems, config),
-            *self._once(("tokenizer", config.tokenizer.model_dump_json(), *sizes), self._tokenizer, config),
+            *self._once(("tokenizer", config.tokenizer.model_dump_json(), *training), self._tokenizer, config),
         ]
 
     def _once(
@@ -111,7 +112,7 @@ class _Checks:
 
     def _tokenizer(self, config: RunConfig) -> Iterator[Problem]:
         part = config.model_dump_json(include={"tokenizer": True, "mixing": True, "train": {"num_tokens"}})
-        key = f"fits {part} {self._plan.evaluate.model_dump_json()}"
+        key = f"fits {part} {config.train.optimizer.name} {self._plan.evaluate.model_dump_json()}"
         if self._remembered.get(key):
             return
         found = list(_tokenizer_problems(config, self._plan))
@@ -169,6 +170,8 @@ def _tokenizer_problems(config: RunConfig, plan: StudyPlan) -> Iterator[Problem]
     except VtbenchError as error:
         yield ("tokenizer",), str(error)
         return
+    if why := misfit(model, config.train.optimizer):
+        yield ("train", "optimizer", "name"), why
     yield from _size_problems(model, config, plan)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from vtbench.errors import RegistryError, suggest
 from vtbench.evaluate import METRICS
 from vtbench.schema.expectation import Expectation
+from vtbench.schema.run import RunConfig
 from vtbench.schema.study import Study, StudyPlan
 from vtbench.study.search import COUNTED
 from vtbench.study.yaml_file import KeyPath, YamlFile
@@ -25,12 +26,13 @@ class Place(NamedTuple):
 
 def training_sizes(plan: StudyPlan) -> set[str]:
     """Return the input resolutions that any of a plan's cells is trained at."""
-    configs = [plan.runs[run_id].config for run_id in {cell.run_id: None for cell in plan.cells}]
-    return {
-        size
-        for config in configs
-        for size in (config.mixing.inputs if config.generator is None else config.generator.tokens.resolutions)
-    }
+    run_ids = {cell.run_id: None for cell in plan.cells}
+    return {size for run_id in run_ids for size in sizes_of(plan.runs[run_id].config)}
+
+
+def sizes_of(config: RunConfig) -> Iterable[str]:
+    """Return the input resolutions that a run is trained at; a generator's are those of its tokens."""
+    return config.mixing.inputs if config.generator is None else config.generator.tokens.resolutions
 
 
 def places(plan: StudyPlan, expectation: Expectation) -> list[Place]:

@@ -11,7 +11,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Hashable
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +104,13 @@ def read_yaml(path: Path) -> YamlFile:
 
 def parse_yaml(text: str, name: str) -> YamlFile:
     """Parse YAML text whose top is a mapping; `name` stands for the file in messages. Raises as `read_yaml`."""
+    file = _parsed(text, name)
+    return replace(file, data=deepcopy(file.data), keys=dict(file.keys), values=dict(file.values))
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str, name: str) -> YamlFile:
+    """Return what `parse_yaml` does; the same text once, as planning all studies asks for the files ten times over."""
     node = _compose(text, name)
     if node is None:
         raise StudyError(f"{name}:1: the file is empty.")

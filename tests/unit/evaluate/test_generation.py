@@ -13,6 +13,8 @@ from vtbench.evaluate.generation import Generation, GenerationData, evaluate_gen
 from vtbench.evaluate.kept_rows import rows_of
 from vtbench.schema.generation import GenerationConfig
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 METRICS = ("gfd_effnet", "class_accuracy")
 
@@ -150,10 +152,16 @@ def test_a_killed_evaluation_ends_with_the_same_values(evaluated, tmp_path):
     assert {scale for scale, _ in model.sampled} == {2.0}  # the other way's codes were there
 
 
-def test_pictures_are_a_row_a_class_and_neighbours_the_nearest(evaluated):
+def test_pictures_are_a_row_a_class_and_neighbours_the_nearest(evaluated, monkeypatch):
     _, _, generation, _ = evaluated
-    rows = generation.picture_rows(CONFIG.points[1])
+    labels, rows = zip(*generation.picture_rows(CONFIG.points[1]), strict=True)
+    assert labels == (0, 1)
     assert [row.shape for row in rows] == [(8, 3, 24, 24)] * 2
+    for most, num in ((2 * 24 * 24 * 3, 3), (10, 1)):
+        monkeypatch.setattr("vtbench.evaluate.generation.MOST_PIXELS", most)
+        fewer = generation.picture_rows(CONFIG.points[1])
+        assert [len(row) for _, row in fewer] == [num] * 2
+        assert torch.equal(fewer[1][1], rows[1][:num])
     assert rows[0].float().mean() < rows[1].float().mean()
     samples, training = generation.nearest_pairs(CONFIG.points[1], 5)
     assert samples.shape == training.shape == (5, 3, 24, 24)

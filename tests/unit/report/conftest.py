@@ -275,12 +275,16 @@ def make_generation_values(cell):
             "class_accuracy": 0.3 + 0.01 * length + 0.1 * guided,
             "memorisation": 0.4,
             "gflops": 0.1 * length * (1 + guided),
-            "seconds_per_image": 0.002 * length * (1 + guided),
+            "seconds_per_image": 0.002 * length * (1 + guided) + 0.001,
+            "seconds_per_image_sampling": 0.002 * length * (1 + guided),
+            "seconds_per_image_decoder": 0.001,
         }
         for name, value in found.items():
             made = _value(name, value, point.params, "0123456789ab")
             if name in ("gfd_effnet", "class_accuracy", "memorisation"):
                 made = made.model_copy(update={"num_samples": 100, "interval": (value - 1, value + 1)})
+            if name.startswith("seconds"):
+                made = made.model_copy(update={"num_samples": 50, "interval": (0.9 * value, 1.2 * value)})
             values.append(made)
     for size in GENERATION.resolutions:
         real = _value("gfd_effnet_real", 7.25, {"resolution": size}, "0123456789ab")

@@ -21,6 +21,19 @@ def test_arms_stand_in_the_order_of_the_main_distance(found):
     assert found.points[0][0] == "32×32 (a training size)"
 
 
+def test_a_size_that_only_some_arms_are_trained_at_says_so(full_report):
+    data = load(full_report)
+    first = data.plan.cells[0].run_id
+    mixing = data.plan.runs[first].config.mixing.model_copy(update={"inputs": {"96x96": 1.0}})
+    config = data.plan.runs[first].config.model_copy(update={"mixing": mixing})
+    runs = data.plan.runs | {first: data.plan.runs[first].model_copy(update={"config": config})}
+    changed = data.model_copy(update={"plan": data.plan.model_copy(update={"runs": runs})})
+    places = [place for place, _ in findings(Results(changed)).points]
+    assert places[2] == "96×96 (a training size of RoPE alone)"
+    assert places[0].startswith("32×32 (a training size of ")
+    assert "RoPE," not in places[0].replace("Learnable RoPE,", "")
+
+
 def test_only_what_a_test_shows_is_claimed(found):
     assert "Different from RoPE: " in found.points[2][1]
     assert re.search(r"Dynamic grid \+ adaptive patch −1\S+ \[.*?\], p [=<] 0\.\d+, better", found.points[2][1])

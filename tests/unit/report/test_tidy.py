@@ -56,6 +56,18 @@ def test_both_sources_give_the_same_values(stored):
     )
 
 
+def test_values_of_samples_say_how_they_were_drawn(generation_report):
+    values = load("pos_embed", root=generation_report).values
+    sampled = values[values.metric == "gfd_effnet"]
+    assert set(sampled.cfg_scale) == {1.0, 2.0}
+    assert not sampled.duplicated(["run_id", "resolution", "num_tokens", "cfg_scale"]).any()
+    assert values[values.metric == "num_parameters"].cfg_scale.isna().all()
+
+
+def test_studies_of_tokenizers_have_no_columns_of_sampling(results):
+    assert not {"cfg_scale", "top_k", "top_p", "temperature"} & set(results.values.columns)
+
+
 def test_curves(stored):
     live = load("pos_embed", root=stored[0] / "runs").curves
     kept = load("pos_embed", root=stored[0] / "report").curves

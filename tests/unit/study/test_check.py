@@ -108,6 +108,7 @@ def test_sizes_and_lengths_that_the_model_does_not_have(found, write, line_of, o
             "decode 32x32 is not input 16x16",
         ),
         ("num_samples: 4,", "num_samples: 4, num_tokens: [2],", "this model makes one for each 2x2 pixels, 64 for"),
+        ("batch_size: 2}", "batch_size: 2, optimizer: {name: muon}}", "optimizer.name: muon updates the matrices"),
     ],
 )
 def test_a_tokenizer_of_grids_is_held_to_one_size(write_grid, tmp_path, old, new, part):

@@ -90,3 +90,12 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "latin.yaml").write_bytes(b"a: \xe9\n")
     with pytest.raises(StudyError, match=r"latin.yaml:1: not UTF-8"):
         read_yaml(tmp_path / "latin.yaml")
+
+
+def test_what_a_reader_changes_is_its_own():
+    first = parse_yaml("a: {b: [1]}\n", "f.yaml")
+    first.data["a"]["b"].append(2)
+    first.keys.clear()
+    again = parse_yaml("a: {b: [1]}\n", "f.yaml")
+    assert again.data == {"a": {"b": [1]}}
+    assert again.keys

@@ -59,7 +59,8 @@ def _panel(axes: Axes, results: Results, metric: str, cost: str, size: str) -> N
     for row in results.drawn_rows:
         found = sorted(_of(results, row, metric, cost, points), key=lambda each: each[0])
         everything += [(x, y) for x, y, _ in found]
-        label = row.label if found else f"{row.label} (missing)"
+        lost = not found and any(results.is_asked(row, point) for point in points)
+        label = f"{row.label} (missing)" if lost else row.label
         axes.plot([], [], line(results, row), color=colour(row), marker=marker(row), label=label)
         for x, y, point in found:
             guided = point.sampling is not None and point.sampling.cfg_scale != 1

@@ -5,6 +5,7 @@ The pixels are shown as they are: enlarged by a whole factor, nearest neighbour.
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from vtbench.schema.base import parse_resolution
 
 DPI = 100
 MIN_CELL, GAP, HEADING, SIDE = 48, 2, 26, 12
+NAMES_WIDTH = 110
+"""Pixels to the left of a line of blocks whose rows have names."""
 MOST_ACROSS = 1100
 """Pixels: blocks stand side by side up to this width."""
 LADDER_COLUMNS = 12
@@ -30,17 +33,18 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class _Block:
-    """A picture with a heading."""
+    """A picture with a heading, and the names of its rows, which are equally high, where they are known."""
 
     heading: str
     pixels: Pixels
+    names: Sequence[str] = ()
 
 
 def sample_grid(data: PlotData) -> Drawing | None:
     """Return a block an arm: rows are classes, columns samples, the same seeds for all arms; None without samples."""
     results = data.results
     blocks = [
-        _Block(_heading(row.label, strip), _grid(_cells(data, strip)))
+        _Block(_heading(row.label, strip), _grid(_cells(data, strip)), _row_names(data, strip))
         for row, strip in _chosen(results, SAMPLES, longest=True)
     ]
     text = (
@@ -119,6 +123,12 @@ def _cells(data: PlotData, strip: Strip) -> list[list[Pixels]]:
     return [[cell.repeat(factor, axis=0).repeat(factor, axis=1) for cell in row] for row in cells]
 
 
+def _row_names(data: PlotData, strip: Strip) -> tuple[str, ...]:
+    """Return the names that stand in the picture's file; none where it was written without."""
+    with Image.open(data.folder / strip.file) as image:
+        return tuple(map(str, json.loads(image.info.get("rows", "[]"))))
+
+
 def _spread(cells: Sequence[Sequence[Pixels]]) -> list[Pixels]:
     """Return at most `LADDER_COLUMNS` pictures, as many of each class as fit."""
     each = max(1, LADDER_COLUMNS // len(cells))
@@ -148,12 +158,17 @@ def _drawing(blocks: Sequence[_Block], title: str, caption: str, results: Result
         if lines[-1] and sum(each.pixels.shape[1] + SIDE for each in [*lines[-1], block]) > MOST_ACROSS:
             lines.append([])
         lines[-1].append(block)
-    width = max(sum(each.pixels.shape[1] + SIDE for each in line) for line in lines)
+    margin = NAMES_WIDTH if any(block.names for block in blocks) else 0
+    width = margin + max(sum(each.pixels.shape[1] + SIDE for each in line) for line in lines)
     heights = [HEADING + max(each.pixels.shape[0] for each in line) + SIDE for line in lines]
     figure = new_figure(width / DPI, sum(heights) / DPI, constrained=False)
     top = sum(heights)
     for line, height in zip(lines, heights, strict=True):
-        left = 0
+        left = margin
+        for number, name in enumerate(line[0].names):
+            middle = top - HEADING - (number + 0.5) * (line[0].pixels.shape[0] + GAP) / len(line[0].names)
+            wrapped = "\n".join(textwrap.wrap(name, 17, max_lines=2, placeholder="…"))
+            figure.text(0, middle / sum(heights), wrapped, va="center", fontsize=8, parse_math=False)
         for block in line:
             across = block.pixels.shape[1]
             heading = textwrap.shorten(block.heading, max(12, across // 6), placeholder="…")

@@ -5,6 +5,7 @@ Several processes of a run share out the samples; the first one alone keeps valu
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from functools import cached_property
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Int, Int64, UInt8
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from vtbench.distributed import is_main
@@ -157,15 +159,19 @@ def _keep_pictures(context: RunContext, generation: Generation, point: Generatio
     folder = context.store.samples_dir(context.spec.run_id)
     samples, neighbours = folder / f"{point.name}_samples.png", folder / f"{point.name}_neighbours.png"
     if not samples.exists():
-        _write(samples, generation.picture_rows(point))
+        labels, rows = zip(*generation.picture_rows(point), strict=True)
+        _write(samples, rows, [context.train_data.label_names[label] for label in labels])
     if not neighbours.exists():
         _write(neighbours, generation.nearest_pairs(point, num_shown))
 
 
-def _write(path: Path, rows: Sequence[UInt8[Tensor, "num 3 height width"]]) -> None:
-    """Write images as one PNG, each of `rows` side by side; shorter rows end in white."""
+def _write(path: Path, rows: Sequence[UInt8[Tensor, "num 3 height width"]], names: Sequence[str] = ()) -> None:
+    """Write images as one PNG, each of `rows` side by side, shorter ones ending in white, with the `names` of rows."""
     strips = [np.concatenate(list(row.permute(0, 2, 3, 1).cpu().numpy()), axis=1) for row in rows]
     width = max(strip.shape[1] for strip in strips)
     padded = [np.pad(s, ((0, 0), (0, width - s.shape[1]), (0, 0)), constant_values=255) for s in strips]
+    said = PngInfo()
+    if names:
+        said.add_text("rows", json.dumps(list(names)))
     with replacing(path) as file:
-        Image.fromarray(np.concatenate(padded, axis=0)).save(file, format="png")
+        Image.fromarray(np.concatenate(padded, axis=0)).save(file, format="png", pnginfo=said)

@@ -34,7 +34,9 @@ def _run_generator(context: RunContext) -> None:
     generation, writer, started = context.plan.evaluate.generation, context.writer, time.monotonic()
     known = [v.params for v in writer.record.metrics if v.name == "gflops"]
     points = () if generation is None else context.generator.points(generation)
-    missing = [p for p in points if {**p.params, "convention": "full"} not in known]
+    lacking = {(p.sampling, p.num_tokens) for p in points if {**p.params, "convention": "full"} not in known}
+    # seconds are compared from size to size, so one size that lacks has all of them measured, in one go
+    missing = [point for point in points if (point.sampling, point.num_tokens) in lacking]
     if generation is not None and missing:
         model = SampledModel(context, generation.condition, generation.cfg_schedule)
         labels = torch.arange(generation.batch_size) % model.generator.num_classes

@@ -1,10 +1,13 @@
 """Samples, ladders and neighbours are drawn from the kept pictures, pixel by pixel."""
 
+import json
+
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from vtbench.errors import StoreError
-from vtbench.report.plots.sample_grid import nearest_training, sample_grid, token_ladder
+from vtbench.report.plots.sample_grid import DPI, NAMES_WIDTH, nearest_training, sample_grid, token_ladder
 from vtbench.report.plots.style import PlotData
 
 
@@ -25,6 +28,23 @@ def test_pictures_are_enlarged_by_whole_factors_with_gaps(generated):
     assert pixels.shape == (2 * 64 + 2, 3 * 64 + 2 * 2, 3)
     assert pixels[0, 0].tolist() == [0, 0, 0]
     assert pixels[64, 0].tolist() == [255, 255, 255]
+
+
+def test_rows_are_named_where_the_pictures_say_how(generated, tmp_path):
+    names = ["Food & Drink", "$x$ of <all> the many words of a class"]
+    for strip in generated.results.data.strips:
+        (tmp_path / strip.file).parent.mkdir(exist_ok=True)
+        said = PngInfo()
+        said.add_text("rows", json.dumps(names))
+        with Image.open(generated.folder / strip.file) as image:
+            image.save(tmp_path / strip.file, pnginfo=said)
+    drawing = sample_grid(PlotData(generated.results, tmp_path))
+    assert _headings(drawing)[:3] == ["Food & Drink", "$x$ of <all> the\nmany words of a…", "RoPE, 32×32"]
+    first, second = drawing.figure.texts[:2]
+    assert first.get_position()[1] > second.get_position()[1]
+    drawing.png()
+    plain = sample_grid(generated).figure
+    assert drawing.figure.get_figwidth() == pytest.approx(plain.get_figwidth() + NAMES_WIDTH / DPI)
 
 
 def test_a_ladder_has_a_row_a_length(generated):

@@ -1,5 +1,7 @@
 """A trained generator's samples are measured, shown and costed; what is there is not made again."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -52,6 +54,9 @@ def test_samples_are_measured_at_every_point_and_kept_as_pictures(trained):
         for kind, rows in (("samples", 1), ("neighbours", 2)):
             with Image.open(folder / f"{point.name}_{kind}.png") as image:
                 assert image.size == (3 * width, rows * height)
+                named = json.loads(image.info.get("rows", "[]"))
+                assert named == (list(trained.train_data.label_names[:rows]) if kind == "samples" else [])
+                assert len(named) == (rows if kind == "samples" else 0)
 
 
 def test_nothing_is_made_twice(trained, monkeypatch):
@@ -113,4 +118,8 @@ def test_the_cost_of_a_generator_is_measured_where_it_lacks(trained):
     trained.writer.update(metrics=kept)
     measure_cost.run(trained)
     assert trained.is_done(measure_cost.NAME)
-    assert {v.key for v in trained.writer.record.metrics} == {v.key for v in values}
+    again = trained.writer.record.metrics
+    assert {v.key for v in again} == {v.key for v in values}
+    taken = [v.value for v in again if v.name == "seconds_per_image_sampling"]
+    assert len(set(taken)) < len(taken), "sizes of one way of sampling are measured in one go"
+    assert not set(taken) & {v.value for v in values if v.name == "seconds_per_image_sampling"}

@@ -54,6 +54,7 @@ def test_a_generator_is_trained_once_and_one_seed_twice_gives_the_same_losses(
     assert finish(other, plan, spec)[1].equals(log)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_ends_bitwise_like_one_that_was_not(store, plan, spec, tmp_path):
     _, log, whole = finish(store, plan, spec)
     killed = Store(tmp_path / "killed")
