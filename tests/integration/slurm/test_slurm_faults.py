@@ -75,7 +75,8 @@ def test_slurmd_killed_and_started_again(long_site, complete):
 def test_slurmctld_restarted(long_site, complete):
     process = long_site.start()
     long_site.wait_for_step(20)
-    long_site.slurm.kill("slurmctld")
+    # asked to end, it saves what it knows; killed in a job's first five seconds it would forget that the job began
+    long_site.slurm.kill("slurmctld", signal.SIGTERM)
     long_site.wait_for_step(60)
     long_site.slurm.start_controller()
     long_site.slurm.wait_for_nodes()

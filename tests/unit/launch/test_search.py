@@ -107,10 +107,15 @@ def test_a_controller_that_is_killed_loses_and_repeats_nothing(make_search, tmp_
     request = request_of(make_search(*LONG, *WIDE))
     expected = run_search(store, request, answer)
     wild, draw, kills = Store(tmp_path / "wild"), random.Random(3), 0
+
+    def slowly(plan, unwanted):
+        time.sleep(0.2)  # five batches then take longer than the first wait, however fast the machine
+        answer.at(wild, plan)
+
     for _ in range(40):
         child = os.fork()
         if child == 0:
-            run_search(wild, request, lambda plan, unwanted: answer.at(wild, plan))
+            run_search(wild, request, slowly)
             os._exit(0)
         time.sleep(draw.uniform(0.05, 0.6))
         os.kill(child, signal.SIGKILL)
