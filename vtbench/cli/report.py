@@ -65,6 +65,8 @@ def report(
 
     Example: `python -m vtbench report pos_embed --check`
     """
+    if check and from_data:
+        raise StudyError("--check and --from-data do not go together: the first writes nothing, the second writes.")
     plan_id = study if "@" in study else f"{_name(study)}@{DEFAULT_PROFILE}"
     folder = report_dir if report_dir is not None else report_folder(plan_id)
     if check:

@@ -14,3 +14,9 @@ def test_a_report_without_data_cannot_be_rendered_from_them(call):
     result = call("report", "small", "--from-data")
     assert result.exit_code == 2
     assert "reports/small" in result.stderr
+
+
+def test_checking_and_writing_do_not_go_together(call):
+    result = call("report", "small", "--check", "--from-data")
+    assert result.exit_code == 2
+    assert "--check and --from-data" in result.stderr
