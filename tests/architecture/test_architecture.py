@@ -89,6 +89,11 @@ def test_a_file_is_short_and_finished(path):
     assert "NotImplementedError" not in text
 
 
+@pytest.mark.parametrize("folder", ["tests", "benchmarks"])
+def test_files_around_the_package_are_short_too(folder):
+    assert [str(path) for path in (ROOT / folder).rglob("*.py") if len(_words(path).splitlines()) > MAX_LINES] == []
+
+
 def test_folders_are_at_most_three_levels_deep():
     deep = [str(path) for path in TEXTS if len(path.relative_to(PACKAGE).parts) - 1 > MAX_LEVELS]
     assert deep == []

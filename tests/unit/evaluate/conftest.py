@@ -1,11 +1,8 @@
 """The small pass of `tests/fakes/tiny_pass.py`."""
 
 import importlib
-from pathlib import Path
 
 import pytest
-
-FAKES = Path(__file__).parents[2] / "fakes"
 
 
 @pytest.fixture
@@ -14,7 +11,6 @@ def tiny(monkeypatch):
     from vtbench.evaluate import one_pass, reference_features
     from vtbench.features import FEATURES
 
-    monkeypatch.syspath_prepend(FAKES)
     monkeypatch.setitem(FEATURES._table, "tiny", "tiny_pass:TinyNetwork")
     module = importlib.import_module("tiny_pass")
     monkeypatch.setattr(one_pass, "CHUNK_IMAGES", module.CHUNK)

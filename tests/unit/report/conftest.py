@@ -5,11 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from synthetic_costs import PROVENANCE, make_cost, make_cost_plan
 
 from vtbench.report.protocol_data import MeasuredCell, ProtocolReportData
-from vtbench.schema.baseline import ModelCard
-from vtbench.schema.cost import ComponentCost, ModelCost, ProductCount, Workload
-from vtbench.schema.cost_study import CostArm, CostAxes, CostCell, CostPlan, CostStudy, PublishedCost
 from vtbench.schema.generation import GenerationConfig
 from vtbench.schema.protocol import Protocol
 from vtbench.schema.record import MetricValue, Provenance, RunError, StageRecord
@@ -328,73 +326,6 @@ def many_rows(full_store, tmp_path_factory):
     return data.model_copy(update={"plan": many, **lists})
 
 
-COST_RESOLUTIONS = ("256x256", "512x512", "1024x1024")
-
-
-def make_cost_plan(**changes):
-    """Three tokenizers: `grid` grows with the pixels, `rope` costs the same but hides less, `flat` stays as it is."""
-    published = [
-        PublishedCost(arm=arm, resolution="1024x1024", convention="hook_no_mha", value=value)
-        for arm, value in (("grid", 640.0), ("rope", 960.0), ("flat", 41.0))
-    ]
-    study = CostStudy(
-        name="small_cost",
-        path="studies/small_cost.yaml",
-        kind="cost",
-        question="What do three <tokenizers> cost?",
-        source="a test",
-        expected="The flat one costs the same everywhere.",
-        arms=tuple(
-            CostArm(name=name, title=title, model="vibetoken", set={"pos_embed": name})
-            for name, title in (("grid", "Dynamic grid"), ("rope", "RoPE & co"), ("flat", "Flat"))
-        ),
-        axes=CostAxes(resolution=COST_RESOLUTIONS),
-        components=("total", "decode"),
-        conventions=("hook_no_mha", "full"),
-        reference_arm="grid",
-        published=tuple(published),
-    ).model_copy(update=changes)
-    card = ModelCard(kind="tokenizer", title="a tokenizer", config={"name": "vibetoken"}, source="a test")
-    cells = tuple(
-        CostCell(arm=arm.name, length=None, workload=Workload(resolution=at, num_tokens=64))
-        for arm in study.arms
-        for at in study.axes.resolution
-    )
-    return CostPlan(study=study, cards={arm.name: card for arm in study.arms}, cells=cells)
-
-
-def make_cost(arm, resolution):
-    """At 256x256 every arm has 20e9 multiply-accumulates under hooks and as much again in attention."""
-    pixels = int(resolution.partition("x")[0]) ** 2 // 256**2 if arm != "flat" else 1
-    seen, attention = 20 * 10**9 * pixels, 20 * 10**9 * pixels
-    shown = attention // 2 if arm == "rope" else 0
-    components = [
-        ComponentCost(
-            name=name,
-            products=(
-                ProductCount(module="mlp", kind="linear", macs=seen // share, hooked=True),
-                ProductCount(module="attention.qkv", kind="linear", macs=shown // share, hooked=True),
-                ProductCount(module="attention", kind="attention", macs=(attention - shown) // share, hooked=False),
-            ),
-            in_total=name != "training_step",
-            coverage=1.0,
-            weight_bytes=2,
-        )
-        for name, share in (("encode", 4), ("decode", 4), ("quantize", 2), ("training_step", 1))
-    ]
-    return ModelCost(
-        model="vibetoken",
-        kind="tokenizer",
-        workload=Workload(resolution=resolution, num_tokens=64),
-        num_parameters=12_345_678,
-        components=tuple(components),
-        weight_bytes=24_691_356,
-        kv_cache_bytes=None,
-        activation_bytes={"inference": 1},
-        tool="a counter",
-    )
-
-
 @pytest.fixture(scope="session")
 def cost_plan():
     return make_cost_plan
@@ -407,7 +338,7 @@ def cost_report(tmp_path_factory):
 
     plan = make_cost_plan()
     costs = [make_cost(cell.arm, cell.workload.resolution) for cell in plan.cells]
-    return render_costs(plan, costs, COST_PROVENANCE, tmp_path_factory.mktemp("cost")).parent
+    return render_costs(plan, costs, PROVENANCE, tmp_path_factory.mktemp("cost")).parent
 
 
 @pytest.fixture(scope="session")
@@ -424,17 +355,7 @@ def uncounted(tmp_path_factory):
 
     plan = make_cost_plan()
     found = [make_cost("grid", cell.workload.resolution) if cell.arm == "grid" else None for cell in plan.cells]
-    return Costs(gather_costs(plan, found, COST_PROVENANCE, tmp_path_factory.mktemp("uncounted")))
-
-
-COST_PROVENANCE = Provenance(
-    commit="c0ffee0123",
-    dirty_hash=None,
-    packages={"torch": "2.15.0", "numpy": "2.4.6"},
-    hardware="a CPU",
-    command="python -m vtbench run studies/small_cost.yaml",
-    started="2026-01-01T00:00:00+00:00",
-)
+    return Costs(gather_costs(plan, found, PROVENANCE, tmp_path_factory.mktemp("uncounted")))
 
 
 PROTOCOL_STUDY = Path(__file__).parents[2] / "fakes" / "small_protocol_study.yaml"
@@ -465,5 +386,5 @@ def protocol_data():
         values=tuple(values),
         protocols=protocols,
         left_out={"rfid": "a file is missing."},
-        provenance=COST_PROVENANCE,
+        provenance=PROVENANCE,
     )
