@@ -116,7 +116,7 @@ def benchmark_output():
 
     def run(script, *arguments):
         command = [sys.executable, str(script), *map(str, arguments)]
-        process = subprocess.run(command, capture_output=True, text=True, timeout=600, cwd=script.parents[1])
+        process = subprocess.run(command, capture_output=True, text=True, timeout=1800, cwd=script.parents[1])
         assert process.returncode == 0, process.stderr
         return process.stdout
 
