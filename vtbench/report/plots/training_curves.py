@@ -25,9 +25,10 @@ SHOWN = {"loss": "training loss", "mse": "MSE, pixels in [0, 1]"}
 
 
 def training_curves(data: PlotData) -> Drawing | None:
-    """Return the plot, one panel a value; None if nothing was logged."""
+    """Return the plot, one panel a value that a drawn arm logged; None if nothing was logged."""
     results = data.results
-    curves = {curve.run_id: curve for curve in results.data.curves}
+    drawn = {run_id for row in results.drawn_rows for run_id in row.runs.values()}
+    curves = {curve.run_id: curve for curve in results.data.curves if curve.run_id in drawn}
     names = [name for name in SHOWN if any(name in curve.values for curve in curves.values())]
     if not names:
         return None
